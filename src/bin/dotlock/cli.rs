@@ -1,0 +1,300 @@
+//! The command line: types and help texts. Nothing happens here.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete_nushell::Nushell;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Git-style .lock files from the command line: safe writes that wait, clean up
+/// after themselves, and take over from the dead
+///
+/// A lock is the file FILE.lock, made so that only one can make it. It becomes
+/// FILE when the work is done, in one step, so that readers see the old content
+/// or the new, whole. git, gitoxide and libgit2 lock the same way, and so work
+/// together with dotlock on the same files.
+#[derive(Debug, Parser)]
+#[command(name = "dotlock", version, max_term_width = 100)]
+#[command(propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "See 'dotlock COMMAND --help' for the options and examples of a command.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[command(visible_alias = "write")]
+    LockedWrite(LockedWrite),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Replace a file by standard input, another file, or a command's output
+///
+/// Input is gathered before the lock is taken, so a slow producer holds nothing.
+/// A regular file is copied under the lock, inside the kernel where it can be.
+/// The file keeps its owner, group, permissions, ACLs and extended attributes.
+/// Symbolic links are followed; the lock lies beside the file itself.
+///
+/// A pipe hides that its producer failed: 'false | dotlock locked-write f' cannot
+/// know. Let dotlock run the command, with '-- CMD': if CMD fails, nothing is
+/// changed and its exit code is passed on.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  Write what a command says, if it succeeds:
+    dotlock locked-write deploy.json -- ./generate --all
+
+  From a pipe, waiting at most 5 seconds:
+    echo '{\"level\": 3}' | dotlock locked-write --wait 5s state.json
+
+  Install a file, with its directory and permissions:
+    dotlock locked-write --from build/app.conf --parents --mode 640 etc/app/app.conf
+
+  For a script:
+    dotlock locked-write --json state.json < new.json | jq -r .sha256")]
+pub struct LockedWrite {
+    /// The file to write; it need not exist
+    pub file: PathBuf,
+
+    /// Read the new content from SRC instead of standard input
+    #[arg(long, value_name = "SRC", conflicts_with = "cmd")]
+    pub from: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub wait: WaitArgs,
+
+    #[command(flatten)]
+    pub write: WriteArgs,
+
+    #[command(flatten)]
+    pub say: SayArgs,
+
+    /// Run CMD and take its output, if it exits with 0
+    #[arg(last = true, value_name = "CMD")]
+    pub cmd: Vec<OsString>,
+}
+
+/// How to wait for a lock.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Waiting")]
+pub struct WaitArgs {
+    /// Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    #[arg(short, long, visible_alias = "timeout", value_name = "TIME", value_parser = limit, default_value = "60s")]
+    #[arg(env = "DOTLOCK_WAIT", hide_env_values = true)]
+    pub wait: Limit,
+
+    /// Do not wait: the same as --wait 0
+    #[arg(short, long, overrides_with = "wait")]
+    pub nonblock: bool,
+
+    /// Exit with N when the lock was not free in time
+    #[arg(short = 'E', long, value_name = "N", default_value_t = super::exit::BUSY)]
+    #[arg(env = "DOTLOCK_CONFLICT_EXIT_CODE", hide_env_values = true)]
+    pub conflict_exit_code: u8,
+
+    /// Try at most N times after the first; the earlier limit wins
+    #[arg(long, value_name = "N", env = "DOTLOCK_RETRIES", hide_env_values = true)]
+    pub retries: Option<u32>,
+
+    /// Shortest pause between tries, where nothing can wake us
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1ms")]
+    #[arg(env = "DOTLOCK_MIN_DELAY", hide_env_values = true)]
+    pub min_delay: Duration,
+
+    /// Longest pause between tries, where nothing can wake us
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "100ms")]
+    #[arg(env = "DOTLOCK_MAX_DELAY", hide_env_values = true)]
+    pub max_delay: Duration,
+
+    /// Also remove a lock of which nothing can be proven, once it is this old
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub stale_after: Option<Duration>,
+
+    /// Do not remove locks, not even those whose owner is provably gone
+    #[arg(long, env = "DOTLOCK_NO_BREAK", hide_env_values = true)]
+    pub no_break: bool,
+
+    /// Use PATH as the lock; it must be on the file system of FILE
+    #[arg(long, value_name = "PATH")]
+    pub lock_file: Option<PathBuf>,
+
+    /// Tell others TEXT about this holder
+    #[arg(long, value_name = "TEXT", env = "DOTLOCK_LABEL", hide_env_values = true)]
+    pub label: Option<String>,
+}
+
+/// How to write a file.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Writing")]
+pub struct WriteArgs {
+    /// Permissions of the file, in octal [default: those that it has; for a new
+    /// file 666 less the umask]
+    #[arg(long, value_name = "MODE", value_parser = mode)]
+    pub mode: Option<u32>,
+
+    /// What is to survive a power cut
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    #[arg(env = "DOTLOCK_SYNC", hide_env_values = true)]
+    pub sync: SyncArg,
+
+    /// Make the directories that are missing
+    #[arg(long)]
+    pub parents: bool,
+
+    /// Let a file that is not empty become empty
+    #[arg(long)]
+    pub allow_empty: bool,
+}
+
+/// What to tell.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Messages")]
+pub struct SayArgs {
+    /// Print what was done as one JSON document
+    #[arg(long)]
+    pub json: bool,
+
+    /// Say when the lock is acquired and released
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  dotlock completions bash > ~/.local/share/bash-completion/completions/dotlock
+  dotlock completions fish > ~/.config/fish/completions/dotlock.fish")]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Write the manual pages into a directory, or print the main one
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  dotlock man | man -l -
+  dotlock man ~/.local/share/man/man1")]
+pub struct Man {
+    /// The directory; it is made if it is missing
+    pub dir: Option<PathBuf>,
+}
+
+/// A limit of time; `None` for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(pub Option<Duration>);
+
+/// How durable a write is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SyncArg {
+    /// Content and name
+    #[default]
+    Full,
+    /// The file is the old one or the new one, whole
+    Data,
+    /// Nothing is promised
+    None,
+}
+
+/// The shells that completions are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Nushell,
+    #[value(name = "powershell")]
+    PowerShell,
+    Zsh,
+}
+
+impl Shell {
+    /// What makes the script.
+    pub fn generate(self, command: &mut clap::Command, to: &mut dyn std::io::Write) {
+        use clap_complete::{Shell as Known, generate};
+        let known = match self {
+            Shell::Bash => Known::Bash,
+            Shell::Elvish => Known::Elvish,
+            Shell::Fish => Known::Fish,
+            Shell::PowerShell => Known::PowerShell,
+            Shell::Zsh => Known::Zsh,
+            Shell::Nushell => return generate(Nushell, command, "dotlock", to),
+        };
+        generate(known, command, "dotlock", to);
+    }
+}
+
+/// A time: with a unit, or a bare number of seconds, which may have a fraction.
+fn duration(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string()),
+        Err(_) => humantime::parse_duration(text).map_err(|e| format!("{e}; try 5s, 100ms, 1.5 or 2m")),
+    }
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    match text {
+        "forever" => Ok(Limit(None)),
+        _ => duration(text).map(|d| Limit(Some(d))).map_err(|e| format!("{e}, or 'forever'")),
+    }
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        // The sticky bit is dotlock's own mark, and means nothing on a file.
+        Ok(mode) if mode & !0o6777 == 0 => Ok(mode),
+        Ok(_) => Err("permissions go up to 6777".into()),
+        Err(_) => Err("give permissions in octal, such as 640".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let ok = |text: &str| duration(text).unwrap();
+        assert_eq!(ok("5"), Duration::from_secs(5));
+        assert_eq!(ok("0.25"), Duration::from_millis(250));
+        assert_eq!(ok("100ms"), Duration::from_millis(100));
+        assert_eq!(ok("1m 30s"), Duration::from_secs(90));
+        for bad in ["", "-1", "nan", "inf", "1e300", "5 parsecs", "forever"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert_eq!(limit("forever").unwrap(), Limit(None));
+    }
+
+    #[test]
+    fn permissions_are_octal_and_never_sticky() {
+        assert_eq!(mode("640").unwrap(), 0o640);
+        assert_eq!(mode("4755").unwrap(), 0o4755);
+        for bad in ["1777", "888", "rw", "", "10000", "-1"] {
+            assert!(mode(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn dangerous_options_cannot_be_set_once_for_all() {
+        for command in Cli::command().get_subcommands() {
+            for name in ["force", "discard", "overwrite", "stale-after", "allow-empty"] {
+                let mut args = command.get_arguments();
+                assert!(args.all(|a| a.get_long() != Some(name) || a.get_env().is_none()), "{name}");
+            }
+        }
+    }
+}

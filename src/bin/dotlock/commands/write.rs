@@ -1,0 +1,119 @@
+//! Commands that replace a file.
+
+use super::{policy, target};
+use crate::cli::{LockedWrite, SyncArg};
+use crate::exit::{Exit, WithExit};
+use crate::{interrupt, say};
+use anyhow::Context;
+use dotlock::{CommitOptions, Error, Input, PublishOptions, Published, Sync, Target};
+use std::ffi::OsString;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::process::{Command, Stdio};
+
+/// Input that is bigger makes a write last, so that signals must be able to end it.
+const BIG: u64 = 1 << 20;
+
+/// `dotlock locked-write`.
+pub fn locked_write(args: LockedWrite) -> anyhow::Result<Exit> {
+    let target = target(&args.file, &args.wait)?;
+    let input = if let Some(source) = &args.from {
+        dotlock::gather_file(source, &target)?
+    } else if let Some((program, rest)) = args.cmd.split_first() {
+        match output_of(program, rest, &target)? {
+            Ok(input) => input,
+            Err(code) => return Ok(Exit::Passed(code)),
+        }
+    } else {
+        if !args.say.quiet && std::io::stdin().is_terminal() {
+            say(format_args!("reading from the terminal; Ctrl-D ends it, Ctrl-C gives up"));
+        }
+        dotlock::gather_stdin(&target).context("cannot read standard input")?
+    };
+
+    interrupt::note();
+    if matches!(&input, Input::File(file) if file.metadata().map_or(true, |m| m.len() > BIG)) {
+        interrupt::arm();
+    }
+    let (sync, synced) = match args.write.sync {
+        SyncArg::Full => (Sync::Full, "full"),
+        SyncArg::Data => (Sync::Data, "data"),
+        SyncArg::None => (Sync::None, "none"),
+    };
+    let options = PublishOptions {
+        commit: CommitOptions { sync, mode: args.write.mode },
+        allow_empty: args.write.allow_empty,
+        parents: args.write.parents,
+        hash: args.say.json,
+    };
+    let done = match dotlock::publish(&target, input, &policy(&args.wait, &args.say), &options) {
+        Err(busy @ Error::Busy { .. }) => {
+            let exit = Exit::Busy(args.wait.conflict_exit_code);
+            return Err(WithExit(exit, busy.to_string()).into());
+        }
+        other => other?,
+    };
+
+    if !args.say.quiet && !done.lost.is_empty() {
+        let lost = done.lost.join(", ");
+        say(format_args!("{} is written, but could not keep {lost}", dotlock::show(&done.target)));
+    }
+    if args.say.verbose {
+        let (path, waited) = (dotlock::show(&done.target), done.waited.as_secs_f64());
+        say(format_args!("acquired the lock of {path} after {waited:.3} s, in {} tries", done.attempts));
+        say(format_args!("wrote {} bytes and released it", done.bytes));
+    }
+    if args.say.json {
+        print(&report(&done, synced))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Runs a command and gathers its output; its exit code if it fails.
+fn output_of(program: &OsString, args: &[OsString], target: &Target) -> anyhow::Result<Result<Input, i32>> {
+    // It must not outlive us, nor be told twice of a Ctrl-C.
+    interrupt::arm();
+    let shown = program.to_string_lossy();
+    let spawned = Command::new(program).args(args).stdout(Stdio::piped()).spawn();
+    let mut child = spawned.map_err(|e| {
+        let exit = match e.kind() {
+            ErrorKind::NotFound => Exit::NotFound,
+            _ => Exit::CannotRun,
+        };
+        WithExit(exit, format!("cannot run {shown}: {e}"))
+    })?;
+    interrupt::set_child(child.id());
+    let gathered = dotlock::gather_child(&mut child, target);
+    interrupt::set_child(0);
+    let (input, status) = gathered.with_context(|| format!("cannot read the output of {shown}"))?;
+    match dotlock::exit_code(status) {
+        0 => Ok(Ok(input)),
+        code => {
+            say(format_args!(
+                "{shown} failed ({status}); {} is unchanged",
+                dotlock::show(target.path())
+            ));
+            Ok(Err(code))
+        }
+    }
+}
+
+fn report(done: &Published, synced: &str) -> serde_json::Value {
+    let hex = |hash: &[u8; 32]| hash.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    serde_json::json!({
+        "v": 1,
+        "target": done.target.to_string_lossy(),
+        "bytes": done.bytes,
+        "sha256": done.sha256.as_ref().map(hex),
+        "waited": done.waited.as_secs_f64(),
+        "attempts": done.attempts,
+        "broke": done.broke,
+        "synced": synced,
+        "created": done.created,
+        "not_kept": done.lost,
+    })
+}
+
+fn print(document: &serde_json::Value) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{document}").and_then(|()| out.flush()).context("cannot print what was done (it is done)")
+}

@@ -1,0 +1,58 @@
+//! The program: parse, run, message, exit status.
+
+mod cli;
+mod commands;
+mod exit;
+mod interrupt;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use exit::Exit;
+use std::ffi::OsString;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+fn main() -> ! {
+    let cli = Cli::parse_from(arguments());
+    let code = match run(cli) {
+        Ok(exit) => exit.code(),
+        Err(error) => {
+            // Whoever reads our output may go away; the work is done by then.
+            let closed = |e: &(dyn std::error::Error + 'static)| {
+                e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+            };
+            if error.downcast_ref::<dotlock::Error>().is_none() && error.chain().any(closed) {
+                Exit::Done.code()
+            } else {
+                let exit = Exit::of(&error);
+                say(format_args!("{error:#}"));
+                exit.code()
+            }
+        }
+    };
+    interrupt::end_if_interrupted();
+    std::process::exit(code)
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::LockedWrite(args) => commands::write::locked_write(args),
+        Command::Completions(args) => commands::generate::completions(&args),
+        Command::Man(args) => commands::generate::man(&args),
+    }
+}
+
+/// The arguments; started under the name of a command, with that first.
+fn arguments() -> Vec<OsString> {
+    let mut all: Vec<OsString> = std::env::args_os().collect();
+    let name = all.first().and_then(|a| Path::new(a).file_stem()).unwrap_or_default();
+    if name == "locked-write" {
+        all.insert(1, name.to_owned());
+    }
+    all
+}
+
+/// A message on stderr. One that cannot be written is no reason to fail.
+fn say(message: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "dotlock: {message}");
+}

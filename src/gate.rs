@@ -1,0 +1,145 @@
+//! S, the gate: the queue of the waiters, and the place of the record.
+//!
+//! Whoever has S's kernel lock is the head of the queue and the only one who
+//! writes into S or removes it. Mutual exclusion never rests on it: that is
+//! P's, in [`crate::lock`].
+
+use crate::error::{Error, Result};
+use crate::owner::Record;
+use crate::sys::{self, FileId, Grip, Kind};
+use crate::target::Target;
+use crate::wait::Try;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+/// S, with its kernel lock.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    file: File,
+    path: PathBuf,
+    id: FileId,
+    /// The permissions that it was made with, if we made it: those that any new
+    /// file gets here, by the umask or the directory's default ACL.
+    fresh_mode: Option<u32>,
+}
+
+/// One try at the gate. `locked` is S, whose kernel lock was waited for.
+///
+/// `Done(None)`: another user's S, which cannot be opened, is in the way. The
+/// queue's order and the record are lost then, not the exclusion.
+pub(crate) fn enter(target: &Target, locked: Option<File>) -> Result<Try<Option<Gate>>> {
+    let path = target.gate_path();
+    let (file, fresh) = match locked {
+        Some(file) => (file, false),
+        // Opened first, created only then: in a sticky directory the system
+        // refuses to open another's file with O_CREAT (fs.protected_regular).
+        None => match sys::open_lock(path, false) {
+            Ok(Grip::Taken(file)) => (file, false),
+            Ok(Grip::Busy(file)) => return Ok(Try::Busy(file)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match sys::create_gate(path) {
+                Ok(file) if sys::try_lock(&file, false).map_err(Error::io("lock", path))? => (file, true),
+                // Somebody was faster.
+                Ok(file) => return Ok(Try::Busy(Some(file))),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Try::Again),
+                Err(e) => return Err(cannot_create(target, e)),
+            },
+            Err(e) => match sys::stat(path) {
+                Ok(s) if s.kind != Kind::Regular => return Err(not_a_gate(target, s.kind)),
+                Ok(_) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(Try::Done(None)),
+                Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(Try::Again),
+                _ => return Err(Error::io("open", path)(e)),
+            },
+        },
+    };
+    let stat = sys::fstat(&file).map_err(Error::io("examine", path))?;
+    if stat.kind != Kind::Regular {
+        return Err(not_a_gate(target, stat.kind));
+    }
+    let gate = Gate { file, path: path.to_owned(), id: stat.id, fresh_mode: fresh.then_some(stat.mode) };
+    // Whoever had it before may have removed it: then this file is nobody's.
+    if gate.is_at_its_path() {
+        return Ok(Try::Done(Some(gate)));
+    }
+    sys::unlock(&gate.file);
+    Ok(Try::Again)
+}
+
+fn cannot_create(target: &Target, source: io::Error) -> Error {
+    let missing = source.kind() == io::ErrorKind::NotFound;
+    let path = target.gate_path();
+    if missing && !target.dir().is_dir() {
+        let source = io::Error::new(source.kind(), "no such directory (--parents makes it)");
+        return Error::Io { doing: "write in", path: target.dir().to_owned(), source };
+    }
+    Error::Io { doing: "create", path: path.to_owned(), source }
+}
+
+fn not_a_gate(target: &Target, kind: Kind) -> Error {
+    let why = format!("it is {}, where only dotlock puts files; see what made it, and remove it", kind.describe());
+    Error::refused(target.gate_path(), why)
+}
+
+impl Gate {
+    /// The permissions that a new file gets in this directory, if they are known.
+    pub fn fresh_mode(&self) -> Option<u32> {
+        self.fresh_mode
+    }
+
+    /// Whether S is on a file system that only this machine mounts.
+    pub fn is_local(&self) -> bool {
+        sys::is_local(&self.file)
+    }
+
+    /// The time by the clock of its file system.
+    pub fn now(&self) -> Option<std::time::SystemTime> {
+        sys::touch(&self.file).ok()
+    }
+
+    /// Says who holds P.
+    pub fn write(&self, record: &Record) -> Result<()> {
+        sys::overwrite(&self.file, &record.to_bytes()).map_err(Error::io("write the record into", &self.path))
+    }
+
+    /// Empties the record: it speaks for no P any more.
+    pub fn clear(&self) -> io::Result<()> {
+        sys::overwrite(&self.file, b"")
+    }
+
+    fn is_at_its_path(&self) -> bool {
+        sys::stat(&self.path).is_ok_and(|s| s.id == self.id)
+    }
+
+    /// The only place that removes S: its kernel lock is ours, its path leads
+    /// to it, and its record speaks for no P, which the caller has seen to.
+    /// The name goes before the lock, so that whoever gets the lock can tell.
+    pub fn remove(&self) {
+        if self.is_at_its_path() {
+            // What is left behind here harms nobody: the next acquirer uses it.
+            let _ = sys::unlink(&self.path);
+        }
+        sys::unlock(&self.file);
+    }
+
+    /// Leaves the gate, and removes S unless its record speaks for the P that
+    /// stands there.
+    pub fn leave(&self, target: &Target) {
+        let record = Record::read(&self.file);
+        let speaks = |r: Record| sys::stat(target.lock_path()).is_ok_and(|s| r.speaks_of(s.id));
+        match record.is_some_and(speaks) {
+            true => sys::unlock(&self.file),
+            false => self.remove(),
+        }
+    }
+}
+
+/// What a waiter does that gives up: it tries S once, and leaves nothing behind
+/// where it can.
+pub(crate) fn sweep(target: &Target) {
+    // Not through `enter`, which would create it.
+    if let Ok(Grip::Taken(file)) = sys::open_lock(target.gate_path(), false) {
+        if let Ok(Try::Done(Some(gate))) = enter(target, Some(file)) {
+            gate.leave(target);
+        }
+    }
+}

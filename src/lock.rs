@@ -1,0 +1,522 @@
+//! P, the lock: acquire, commit, roll back, and the list that a signal clears.
+
+use crate::error::{Error, Result};
+use crate::gate::{self, Gate};
+use crate::owner::{self, Record, State, Verdict};
+use crate::sys::{self, FileId, Kind, Mark, Stat, Sync};
+use crate::target::Target;
+use crate::wait::{Policy, Try, Wait, Waited};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A held lock. What is written to it becomes the target's new content when it
+/// is committed; dropped, it rolls back.
+#[must_use = "a lock that is dropped at once protects nothing"]
+#[derive(Debug)]
+pub struct Lock {
+    entry: Arc<Entry>,
+    p: Arc<P>,
+    seen: Option<Seen>,
+    waited: Duration,
+    tries: u32,
+    broke: u32,
+}
+
+/// What this process has made for one lock, and must not leave behind.
+#[derive(Debug)]
+struct Entry {
+    /// The process that acquires: a forked copy of it must not clean up.
+    pid: u32,
+    target: Target,
+    things: Mutex<Things>,
+}
+
+#[derive(Debug, Default)]
+struct Things {
+    gate: Option<Arc<Gate>>,
+    p: Option<Arc<P>>,
+}
+
+/// P, made by us.
+#[derive(Debug)]
+struct P {
+    file: File,
+    id: FileId,
+    mark: Mark,
+}
+
+/// The locks of this process: the one global, for the signal hook.
+///
+/// Its mutex covers the fence, the rename and the disarming: a hook that ran in
+/// between would remove another's new P. An entry's own mutex, taken while
+/// this one is held, covers the creation of S and P with their entry there: a
+/// hook that ran in between would leave them behind.
+static LIST: Mutex<List> = Mutex::new(List { ended: false, entries: Vec::new() });
+
+struct List {
+    /// The hook has run: nothing is acquired or committed any more.
+    ended: bool,
+    entries: Vec<Arc<Entry>>,
+}
+
+fn list() -> MutexGuard<'static, List> {
+    LIST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Rolls back every lock of this process, and lets it acquire and commit none
+/// from now on. For the hook of a program that is about to end by a signal;
+/// safe on any thread, but not inside a signal handler.
+pub fn roll_back_all() {
+    let mut list = list();
+    list.ended = true;
+    for entry in std::mem::take(&mut list.entries) {
+        entry.undo();
+    }
+}
+
+impl Entry {
+    fn things(&self) -> MutexGuard<'_, Things> {
+        self.things.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For making things: the hook waits until they are entered here.
+    fn making(&self) -> Result<MutexGuard<'_, Things>> {
+        let list = list();
+        not_ended(&list, &self.target)?;
+        Ok(self.things())
+    }
+
+    /// Removes what was made, in the order that leaves something harmless at
+    /// every step: the record, P, S. Called twice, it does nothing.
+    fn undo(&self) {
+        if self.pid != std::process::id() {
+            return;
+        }
+        let Things { gate, p } = std::mem::take(&mut *self.things());
+        if let Some(p) = &p {
+            if let Some(gate) = &gate {
+                let _ = gate.clear();
+            }
+            p.remove(&self.target);
+        }
+        match gate {
+            Some(gate) if p.is_some() => gate.remove(),
+            Some(gate) => gate.leave(&self.target),
+            None => gate::sweep(&self.target),
+        }
+    }
+}
+
+impl P {
+    /// One of the two places that remove P (the other breaks a dead one): its
+    /// kernel lock is ours since its birth, its path leads to it.
+    fn remove(&self, target: &Target) {
+        if self.is_at_its_path(target) {
+            // Failing that, P stays, marked and without kernel lock: stale.
+            let _ = sys::unlink(target.lock_path());
+        }
+        sys::unlock(&self.file);
+    }
+
+    fn is_at_its_path(&self, target: &Target) -> bool {
+        sys::stat(target.lock_path()).is_ok_and(|s| s.id == self.id)
+    }
+}
+
+/// Takes an entry off the list and undoes it, unless it was taken off before:
+/// committed, or undone by the hook.
+struct Armed(Arc<Entry>);
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        let mut list = list();
+        let before = list.entries.len();
+        list.entries.retain(|e| !Arc::ptr_eq(e, &self.0));
+        if list.entries.len() < before {
+            // Still under the mutex: the hook must not end the process half-way.
+            self.0.undo();
+        }
+    }
+}
+
+/// Acquires the lock of `path`, as `policy` says.
+///
+/// # Errors
+/// [`Error::Busy`] when it was not free in time, [`Error::Refused`] for what is
+/// no lock or not ours to lock, [`Error::Interrupted`] after a signal,
+/// [`Error::Io`] for all else. Nothing is left behind.
+///
+/// ```
+/// use std::io::Write;
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("state.json");
+/// let mut lock = dotlock::acquire(&path, &dotlock::Policy::default())?;
+/// lock.write_all(b"{}\n")?;
+/// lock.commit(&dotlock::CommitOptions::default())?;
+/// assert_eq!(std::fs::read(&path)?, b"{}\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn acquire(path: impl AsRef<Path>, policy: &Policy) -> Result<Lock> {
+    acquire_target(&Target::resolve(path.as_ref())?, policy)
+}
+
+/// As [`acquire`], for a target that is resolved already.
+///
+/// # Errors
+/// As [`acquire`].
+pub fn acquire_target(target: &Target, policy: &Policy) -> Result<Lock> {
+    let entry = Arc::new(Entry { pid: std::process::id(), target: target.clone(), things: Mutex::default() });
+    let look = || Some(owner::judge(target, false).ok()??.verdict);
+    let mut wait = Wait::begin(policy, target.path(), look);
+    let busy = |wait: &Wait<'_>, verdict: Option<Verdict>| Error::Busy {
+        target: target.path().to_owned(),
+        lock: target.lock_path().to_owned(),
+        verdict: verdict.map(Box::new),
+        waited: wait.elapsed(),
+    };
+
+    enlist(&entry)?;
+    let armed = Armed(Arc::clone(&entry));
+
+    let enter = |locked: Option<File>| {
+        let mut things = entry.making()?;
+        Ok(match gate::enter(target, locked)? {
+            Try::Done(gate) => {
+                things.gate = gate.map(Arc::new);
+                Try::Done(things.gate.clone())
+            }
+            Try::Again => Try::Again,
+            Try::Busy(file) => Try::Busy(file),
+        })
+    };
+    let gate = match wait.until(enter)? {
+        Waited::Done(gate) => gate,
+        Waited::TooLong => return Err(busy(&wait, look())),
+    };
+
+    let mark = match &gate {
+        Some(gate) if gate.is_local() => Mark::First,
+        Some(_) => Mark::Second,
+        None => match File::open(target.dir()) {
+            Ok(dir) if sys::is_local(&dir) => Mark::First,
+            _ => Mark::Second,
+        },
+    };
+    let mut broke = 0;
+    let mut verdict = None;
+    let p = match wait.until(|locked| take(&entry, gate.as_deref(), mark, locked, policy, &mut broke, &mut verdict))? {
+        Waited::Done(p) => p,
+        Waited::TooLong => return Err(busy(&wait, verdict)),
+    };
+
+    let proves_life = p.mark == Mark::First || (!sys::KEEPS_MARKS && mark == Mark::First);
+    if let Some(gate) = &gate {
+        match gate.write(&Record::new(p.id, proves_life, policy.label.as_deref())) {
+            // Another user's S, which can be read only: the kernel lock must do.
+            Err(Error::Io { source, .. }) if proves_life && sys::is_read_only(&source) => {}
+            other => other?,
+        }
+    }
+    std::mem::forget(armed);
+    Ok(Lock { entry, p, seen: None, waited: wait.elapsed(), tries: wait.tries(), broke })
+}
+
+fn enlist(entry: &Arc<Entry>) -> Result<()> {
+    let mut list = list();
+    not_ended(&list, &entry.target)?;
+    list.entries.push(Arc::clone(entry));
+    Ok(())
+}
+
+fn not_ended(list: &List, target: &Target) -> Result<()> {
+    let signal = sys::signal::noted();
+    if list.ended || signal.is_some() {
+        return Err(Error::Interrupted { target: target.path().to_owned(), signal });
+    }
+    Ok(())
+}
+
+/// One try to make P. `locked` is the P that we made, whose kernel lock was
+/// waited for.
+fn take(
+    entry: &Entry,
+    gate: Option<&Gate>,
+    mark: Mark,
+    locked: Option<File>,
+    policy: &Policy,
+    broke: &mut u32,
+    verdict: &mut Option<Verdict>,
+) -> Result<Try<Arc<P>>> {
+    let target = &entry.target;
+    let path = target.lock_path();
+    let mut things = entry.making()?;
+    let made = match &things.p {
+        // What we made before, while somebody had its kernel lock for a moment:
+        // a judge, who may have taken it for a dead one's and removed it.
+        Some(p) if p.is_at_its_path(target) => {
+            let locked = locked.is_some() || sys::try_lock(&p.file, false).map_err(Error::io("lock", path))?;
+            (Arc::clone(p), locked)
+        }
+        _ => match sys::create_lock(path, mark) {
+            Ok(file) => {
+                let stat = sys::fstat(&file).map_err(Error::io("examine", path))?;
+                let p = Arc::new(P { file, id: stat.id, mark: stat.mark });
+                things.p = Some(Arc::clone(&p));
+                let locked = sys::try_lock(&p.file, false).map_err(Error::io("lock", path))?;
+                (p, locked)
+            }
+            Err(e) if sys::is_contended(&e, path) => {
+                things.p = None;
+                drop(things);
+                return in_the_way(target, gate, policy, broke, verdict);
+            }
+            Err(source) => return Err(Error::Io { doing: "create", path: path.to_owned(), source }),
+        },
+    };
+    Ok(match made {
+        // Only this makes it ours: under its kernel lock its path leads to it.
+        (p, true) if p.is_at_its_path(target) => Try::Done(p),
+        (_, true) => Try::Again,
+        (p, false) => Try::Busy(p.file.try_clone().ok()),
+    })
+}
+
+/// P is there and not ours: remove it if that is allowed, else wait.
+fn in_the_way(
+    target: &Target,
+    gate: Option<&Gate>,
+    policy: &Policy,
+    broke: &mut u32,
+    verdict: &mut Option<Verdict>,
+) -> Result<Try<Arc<P>>> {
+    let Some(found) = owner::judge(target, policy.break_stale || policy.stale_after.is_some())? else {
+        return Ok(Try::Again);
+    };
+    if found.verdict.state == State::NotALock {
+        return Err(Error::refused(target.lock_path(), found.verdict.evidence));
+    }
+    let allowed = policy.break_stale || found.verdict.state != State::Stale;
+    if allowed && found.may_break(policy.stale_after, || gate?.now()) {
+        found.remove(target)?;
+        // S is ours, and its record spoke of what is gone.
+        if let Some(gate) = gate {
+            let _ = gate.clear();
+        }
+        *broke += 1;
+        return Ok(Try::Again);
+    }
+    *verdict = Some(found.verdict);
+    Ok(Try::Busy(None))
+}
+
+/// The state of the target when it was read: what a commit that builds on it
+/// must still find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen(Option<(FileId, u64, Option<std::time::SystemTime>, i128)>);
+
+impl Seen {
+    fn of(stat: Option<&Stat>) -> Seen {
+        Seen(stat.map(|s| (s.id, s.size, s.modified, s.changed)))
+    }
+}
+
+/// How a commit is to be done.
+#[derive(Clone, Debug, Default)]
+pub struct CommitOptions {
+    /// How durable it is to be when it returns.
+    pub sync: Sync,
+    /// Permissions of the file. By default those that it has; for a new file
+    /// 0666 less the umask, or what the directory's default ACL says.
+    pub mode: Option<u32>,
+}
+
+/// What a commit did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Committed {
+    /// The target did not exist before.
+    pub created: bool,
+    /// What of the old file's owner, group, ACL and attributes could not be
+    /// kept, in words.
+    pub lost: Vec<String>,
+}
+
+impl Lock {
+    /// The resolved target.
+    pub fn target(&self) -> &Target {
+        &self.entry.target
+    }
+
+    /// How long it was waited for.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// How often it was tried.
+    pub fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// How many dead locks were removed on the way.
+    pub fn broke(&self) -> u32 {
+        self.broke
+    }
+
+    /// The staged content, for the pipeline that fills it.
+    pub(crate) fn staged(&self) -> &File {
+        &self.p.file
+    }
+
+    /// Reads the target as it is now; `None` if it does not exist. A later
+    /// commit makes sure that no stranger has changed it since.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read.
+    pub fn read(&mut self) -> Result<Option<Vec<u8>>> {
+        let path = self.entry.target.path();
+        let before = self.stat_target()?;
+        self.seen = Some(Seen::of(before.as_ref()));
+        match before {
+            None => Ok(None),
+            Some(_) => std::fs::read(path).map(Some).map_err(Error::io("read", path)),
+        }
+    }
+
+    /// What the target is; it must be a plain file, or not exist.
+    pub(crate) fn stat_target(&self) -> Result<Option<Stat>> {
+        plain_file(self.entry.target.path())
+    }
+
+    /// Makes what was written the target's content, and releases the lock by
+    /// the same step. Owner, group, ACLs, extended attributes and permissions
+    /// stay those of the target, as far as that is permitted.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] if the lock is not ours any more, or the target was
+    /// changed since [`Lock::read`]; [`Error::Interrupted`] if a signal came;
+    /// [`Error::Io`]. In all these cases it is rolled back. After
+    /// [`Error::NotDurable`] it is committed.
+    pub fn commit(self, options: &CommitOptions) -> Result<Committed> {
+        let target = &self.entry.target;
+        let path = target.path();
+        let staged = &self.p.file;
+
+        // Everything that can fail comes before the rename.
+        let old = self.stat_target()?;
+        let (kept, lost) = match &old {
+            Some(old) => {
+                let mine = sys::fstat(staged).map_err(Error::io("examine", target.lock_path()))?;
+                let kept = sys::keep_metadata(staged, &mine, path, old);
+                let (mode, lost) = kept.map_err(Error::io("keep owner and attributes of", path))?;
+                (Some(mode), lost)
+            }
+            None => (None, Vec::new()),
+        };
+        let mode = match options.mode.or(kept) {
+            Some(mode) => mode,
+            None => self.fresh_mode()?,
+        };
+        // The first mark stays for as long as it is P. The second would leave
+        // a target that nobody can read, if we died before taking it off; the
+        // record, which alone speaks there, stays with P all the same.
+        let marked = self.p.mark == Mark::First;
+        sys::set_mode(staged, mode, marked).map_err(Error::io("set the mode of", target.lock_path()))?;
+        sys::sync_file(staged, options.sync).map_err(Error::io("sync", target.lock_path()))?;
+
+        let mut list = list();
+        not_ended(&list, target)?;
+        self.fence()?;
+        sys::rename(target.lock_path(), path, staged).map_err(Error::io("replace", path))?;
+        // From here on P's name is free for others: forget it before anything
+        // else can happen, so that no clean-up removes theirs.
+        list.entries.retain(|e| !Arc::ptr_eq(e, &self.entry));
+        let Things { gate, .. } = std::mem::take(&mut *self.entry.things());
+
+        // Committed. A mark that cannot be taken off means nothing on a target,
+        // and the next write takes it off.
+        if marked {
+            let _ = sys::set_mode(staged, mode, false);
+        }
+        if let Some(gate) = gate {
+            gate.remove();
+        }
+        sys::unlock(staged);
+        // The hook would end the process with S still there.
+        drop(list);
+        // Last, so that others are already at work.
+        if options.sync == Sync::Full {
+            let undurable = |source| Error::NotDurable { target: path.to_owned(), source };
+            sys::sync_dir(target.dir()).map_err(undurable)?;
+        }
+        Ok(Committed { created: old.is_none(), lost })
+    }
+
+    /// Gives the lock back; the target stays as it is. Dropping does the same.
+    pub fn roll_back(self) {}
+
+    /// The lock is still ours, and the target is what the new content was made
+    /// from. Between this look and the rename nobody can take P away but a
+    /// program that removes locks without asking.
+    fn fence(&self) -> Result<()> {
+        let target = &self.entry.target;
+        let lost = |why: &str| Error::Lost { target: target.path().to_owned(), why: why.into() };
+        if !self.p.is_at_its_path(target) {
+            return Err(lost("somebody removed or replaced its lock file"));
+        }
+        match &self.seen {
+            Some(seen) if *seen != Seen::of(self.stat_target()?.as_ref()) => {
+                Err(lost("it was changed meanwhile by a program that takes no lock"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The permissions that a new file gets here. A file made for that purpose
+    /// tells them: asking for the umask would change it for every thread, and
+    /// would not know of default ACLs. S is such a file, if it is new.
+    fn fresh_mode(&self) -> Result<u32> {
+        let known = self.entry.things().gate.as_ref().and_then(|g| g.fresh_mode());
+        known.map_or_else(
+            || {
+                let target = &self.entry.target;
+                let probe = target.stage_path(&std::process::id().to_string());
+                let made = sys::create_unnamed(&probe, 0o666).and_then(|f| sys::fstat(&f));
+                made.map(|s| s.mode).map_err(Error::io("create a file in", target.dir()))
+            },
+            Ok,
+        )
+    }
+}
+
+/// What is at `path`: a plain file, or nothing. All else is an error.
+pub(crate) fn plain_file(path: &Path) -> Result<Option<Stat>> {
+    match sys::stat(path) {
+        Ok(stat) if stat.kind == Kind::Regular => Ok(Some(stat)),
+        Ok(stat) => {
+            let source = io::Error::other(format!("it is {}, not a file", stat.kind.describe()));
+            Err(Error::Io { doing: "replace", path: path.to_owned(), source })
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("examine", path)(e)),
+    }
+}
+
+impl Write for Lock {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        sys::write_all(&self.p.file, bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        drop(Armed(Arc::clone(&self.entry)));
+    }
+}

@@ -1,0 +1,182 @@
+//! The only door to the operating system beyond what `std` offers alike
+//! everywhere, and the only place with conditions on the platform.
+//!
+//! `unix.rs` and `windows.rs` export the same functions. Every mutation of a
+//! file system passes through here, and first through [`fault::at`], where a
+//! test can make the n-th one fail or kill the process.
+
+mod fault;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+pub use unix::*;
+#[cfg(windows)]
+pub use windows::*;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::SystemTime;
+
+pub(crate) use fault::Op;
+
+/// Which file a name or a descriptor leads to, as long as the system runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    /// Device or volume number. It may change from boot to boot, so it is
+    /// compared between living descriptors but never recorded.
+    pub volume: u64,
+    /// Inode number or file index.
+    pub number: u64,
+    /// When the file was made, in nanoseconds since 1970, where the system
+    /// knows: it tells a file from a later one with the same number.
+    pub birth: Option<u64>,
+}
+
+/// What a lock file is born with that says "made by dotlock".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// The kernel lock proves the owner's life: without it the owner is gone.
+    First,
+    /// Kernel locks prove nothing here; only the record speaks.
+    Second,
+    /// Not made by dotlock, or on a file system that keeps no marks.
+    None,
+}
+
+/// What kind of thing a name leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Regular,
+    Directory,
+    Symlink,
+    Fifo,
+    Socket,
+    Device,
+}
+
+impl Kind {
+    /// With its article, for messages.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Kind::Regular => "a file",
+            Kind::Directory => "a directory",
+            Kind::Symlink => "a symbolic link",
+            Kind::Fifo => "a FIFO",
+            Kind::Socket => "a socket",
+            Kind::Device => "a device",
+        }
+    }
+}
+
+/// What the system tells of a file; links are not followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub id: FileId,
+    pub kind: Kind,
+    pub size: u64,
+    pub modified: Option<SystemTime>,
+    /// Time of the last change of anything, in nanoseconds; 0 where unknown.
+    pub changed: i128,
+    pub mark: Mark,
+    /// Permissions without the mark; 0 where the system has no such thing.
+    pub mode: u32,
+    pub owner: (u32, u32),
+}
+
+/// The outcome of opening a file for its kernel lock.
+pub(crate) enum Grip {
+    /// Opened, and its kernel lock is ours.
+    Taken(File),
+    /// Another has the kernel lock. With the descriptor one can wait for it;
+    /// without, the system wakes nobody.
+    Busy(Option<File>),
+}
+
+/// How durable a commit is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sync {
+    /// Content and name survive a power cut once the commit has returned
+    /// (on macOS with `F_FULLFSYNC`).
+    #[default]
+    Full,
+    /// After a power cut the file is the old one or the new one, whole; the
+    /// commit does not wait for the name to be durable.
+    Data,
+    /// Nothing is synced. After a power cut the file may be empty or torn.
+    None,
+}
+
+/// What can be said of the process that a record names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Running,
+    /// It is gone; why that is certain.
+    Gone(&'static str),
+    /// It cannot be seen from here; why.
+    Unseen(String),
+}
+
+/// Writes all of `bytes` at the file's position.
+pub(crate) fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let most = match fault::at(Op::Write) {
+            Ok(()) => bytes.len(),
+            Err(e) if fault::is_short(&e) => bytes.len().div_ceil(2),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        match file.write(&bytes[..most]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => bytes = &bytes[n..],
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Reads from `from` until its end and writes to `to`, through a small buffer,
+/// showing every piece to `seen`, which may stop the copy.
+pub(crate) fn copy_through(
+    mut from: impl Read,
+    to: &File,
+    mut seen: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<u64> {
+    let mut buffer = vec![0; 128 << 10];
+    let mut total = 0;
+    loop {
+        let n = match from.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        seen(&buffer[..n])?;
+        write_all(to, &buffer[..n])?;
+        total += n as u64;
+    }
+}
+
+/// Makes a directory.
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
+    again(Op::MakeDir, || std::fs::create_dir(path))
+}
+
+/// Removes an empty directory.
+pub(crate) fn remove_dir(path: &Path) -> io::Result<()> {
+    again(Op::Unlink, || std::fs::remove_dir(path))
+}
+
+/// Passes the door, then calls; once more whenever a signal came in between.
+fn again<T>(op: Op, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match fault::at(op).and_then(|()| call()) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! Unix: `flock` as the kernel lock, permission bits as the mark.
+
+mod metadata;
+mod process;
+pub mod signal;
+
+pub(crate) use metadata::keep_metadata;
+pub(crate) use process::{Host, host_name, presence, this_host};
+
+use super::{FileId, Grip, Kind, Mark, Op, Stat, Sync, again, fault};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::{Child, ExitStatus};
+use std::sync::Once;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::io::Errno;
+
+/// Whether a process that blocks on a kernel lock is woken when it is free.
+pub(crate) const WAKES: bool = true;
+
+/// The first mark is the sticky bit: Linux takes it from `open` itself, so no
+/// moment and no power cut parts it from the file; on a plain file it means
+/// nothing, and no other program sets it.
+const STICKY: u32 = 0o1000;
+/// The second mark must survive any sane umask at birth, and must not be what
+/// a target's own mode becomes with the first mark (0700 would): a file that
+/// its owner may write and execute but not read is nobody's mode.
+const SECOND: u32 = 0o1300;
+/// Whether files can bear marks here. BSD and macOS clear the sticky bit of
+/// files, or refuse it.
+pub(crate) const KEEPS_MARKS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+impl Mark {
+    fn of(mode: u32) -> Mark {
+        match mode & 0o7777 {
+            _ if !KEEPS_MARKS => Mark::None,
+            SECOND => Mark::Second,
+            m if m & STICKY != 0 => Mark::First,
+            _ => Mark::None,
+        }
+    }
+
+    fn birth_mode(self) -> u32 {
+        match self {
+            _ if !KEEPS_MARKS => 0o600,
+            Mark::First => 0o600 | STICKY,
+            Mark::Second => SECOND,
+            Mark::None => 0o600,
+        }
+    }
+}
+
+impl Stat {
+    fn of(meta: &Metadata) -> Stat {
+        let t = meta.file_type();
+        let kind = match () {
+            () if t.is_file() => Kind::Regular,
+            () if t.is_dir() => Kind::Directory,
+            () if t.is_symlink() => Kind::Symlink,
+            () if t.is_fifo() => Kind::Fifo,
+            () if t.is_socket() => Kind::Socket,
+            () => Kind::Device,
+        };
+        let nanos = |t: SystemTime| t.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
+        Stat {
+            id: FileId { volume: meta.dev(), number: meta.ino(), birth: meta.created().ok().map(nanos) },
+            kind,
+            size: meta.len(),
+            modified: meta.modified().ok(),
+            changed: i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()),
+            mark: Mark::of(meta.mode()),
+            mode: meta.mode() & 0o7777 & if KEEPS_MARKS { !STICKY } else { !0 },
+            owner: (meta.uid(), meta.gid()),
+        }
+    }
+}
+
+/// What `path` itself is; a symbolic link is not followed.
+pub(crate) fn stat(path: &Path) -> io::Result<Stat> {
+    Ok(Stat::of(&path.symlink_metadata()?))
+}
+
+/// What an open file is.
+pub(crate) fn fstat(file: &File) -> io::Result<Stat> {
+    Ok(Stat::of(&file.metadata()?))
+}
+
+/// Creates the lock file P, which must not exist, born with `mark`.
+/// Its kernel lock is still to be taken.
+pub(crate) fn create_lock(path: &Path, mark: Mark) -> io::Result<File> {
+    create(path, mark.birth_mode())
+}
+
+/// Creates S, which must not exist: readable by whom the umask allows.
+pub(crate) fn create_gate(path: &Path) -> io::Result<File> {
+    create(path, 0o666)
+}
+
+fn create(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(mode);
+    again(Op::Create, || options.open(path))
+}
+
+/// Whether `error` from creating `path` says that somebody has it, rather than
+/// that it cannot be made. sshfs says EPERM for EEXIST.
+pub(crate) fn is_contended(error: &io::Error, path: &Path) -> bool {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => true,
+        io::ErrorKind::PermissionDenied => stat(path).is_ok(),
+        _ => false,
+    }
+}
+
+/// Opens an existing file for its kernel lock, `shared` to look only, and
+/// tries to take it. No link is followed; a FIFO does not block.
+pub(crate) fn open_lock(path: &Path, shared: bool) -> io::Result<Grip> {
+    let open = |read: bool, write: bool| {
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+        OpenOptions::new().read(read).write(write).custom_flags(flags).open(path)
+    };
+    // NFS wants a descriptor that can write for an exclusive lock; another
+    // user's file can perhaps be read only, and the second mark written only.
+    let denied = |e: &io::Error| e.kind() == io::ErrorKind::PermissionDenied;
+    let file = match open(true, true) {
+        Err(e) if denied(&e) => match open(true, false) {
+            Err(e) if denied(&e) => open(false, true),
+            other => other,
+        },
+        other => other,
+    }?;
+    match try_lock(&file, shared)? {
+        true => Ok(Grip::Taken(file)),
+        false => Ok(Grip::Busy(Some(file))),
+    }
+}
+
+/// Tries to take `file`'s kernel lock without waiting.
+pub(crate) fn try_lock(file: &File, shared: bool) -> io::Result<bool> {
+    let call = || {
+        let tried = match shared {
+            true => fs4::FileExt::try_lock_shared(file),
+            false => fs4::FileExt::try_lock(file),
+        };
+        match tried {
+            Ok(()) => Ok(true),
+            Err(fs4::TryLockError::WouldBlock) => Ok(false),
+            Err(fs4::TryLockError::Error(e)) if lacks_locks(&e) => Ok(true),
+            Err(fs4::TryLockError::Error(e)) => Err(e),
+        }
+    };
+    again(Op::Lock, call)
+}
+
+/// Blocks until `file`'s kernel lock is ours, or a signal comes (`Interrupted`).
+pub(crate) fn lock(file: &File) -> io::Result<()> {
+    fault::at(Op::Lock)?;
+    match fs4::FileExt::lock(file) {
+        Err(e) if lacks_locks(&e) => Ok(()),
+        done => done,
+    }
+}
+
+/// Lets go of `file`'s kernel lock, for every descriptor that shares it: a
+/// child that inherited one would keep the lock otherwise.
+pub(crate) fn unlock(file: &File) {
+    if fault::at(Op::Unlock).is_ok() {
+        let _ = fs4::FileExt::unlock(file);
+    }
+}
+
+/// A file system without kernel locks is never on the list of local ones, so
+/// nothing is concluded there from a lock that could be had.
+fn lacks_locks(error: &io::Error) -> bool {
+    let Some(errno) = Errno::from_io_error(error) else { return false };
+    [Errno::NOLCK, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS].contains(&errno)
+}
+
+/// A thread that blocks in [`lock`], to be reminded of its deadline by another.
+pub(crate) struct Waiter(libc::pthread_t);
+
+// SAFETY: a pthread_t is a name for a thread, usable from any other.
+unsafe impl Send for Waiter {}
+
+impl Waiter {
+    /// The calling thread. Its blocking calls end early when poked; SIGURG
+    /// serves for that, as by default it is ignored, so that a stray one harms
+    /// nobody.
+    pub fn this_thread() -> Waiter {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| signal::interrupt_on(libc::SIGURG));
+        // SAFETY: pthread_self cannot fail.
+        Waiter(unsafe { libc::pthread_self() })
+    }
+
+    /// Interrupts the thread's blocking call, if it is in one just now.
+    ///
+    /// The thread must not have ended.
+    pub fn poke(&self) {
+        // SAFETY: the waiter outlives whoever pokes it: it joins that thread.
+        unsafe { libc::pthread_kill(self.0, libc::SIGURG) };
+    }
+}
+
+/// Whether `file` is on a file system that only this machine mounts, and that
+/// has kernel locks. A list of types that are known decides; all else counts
+/// as shared.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_local(file: &File) -> bool {
+    // Magic numbers from statfs(2) and linux/magic.h: ext2-4, xfs, btrfs,
+    // tmpfs, ramfs, overlayfs, f2fs, zfs, bcachefs, jfs, nilfs2, reiserfs,
+    // vfat, exfat, ntfs3, ecryptfs, minix, udf, hfs, hfs+.
+    const LOCAL: [u32; 21] = [
+        0xEF53,
+        0x5846_5342,
+        0x9123_683E,
+        0x0102_1994,
+        0x8584_58F6,
+        0x794C_7630,
+        0xF2F5_2010,
+        0x2FC1_2FC1,
+        0xCA45_1A4E,
+        0x3153_464A,
+        0x3434,
+        0x5265_4973,
+        0x4D44,
+        0x2011_BAB0,
+        0x7366_746E,
+        0xF15F,
+        0x138F,
+        0x1501_3346,
+        0x4244,
+        0x482B,
+        0x2468,
+    ];
+    rustix::fs::fstatfs(file).is_ok_and(|s| LOCAL.contains(&(s.f_type as u32)))
+}
+
+/// Whether `file` is on a file system that only this machine mounts.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn is_local(file: &File) -> bool {
+    rustix::fs::fstatfs(file).is_ok_and(|s| s.f_flags as u64 & libc::MNT_LOCAL as u64 != 0)
+}
+
+/// Gives `file` its permissions, and the first mark if it is to stay `marked`.
+pub(crate) fn set_mode(file: &File, mode: u32, marked: bool) -> io::Result<()> {
+    let bits = if marked && KEEPS_MARKS { mode | STICKY } else { mode };
+    again(Op::Mode, || Ok(rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(bits as _))?))
+}
+
+/// Renames `from` over `to`, atomically.
+pub(crate) fn rename(from: &Path, to: &Path, _open: &File) -> io::Result<()> {
+    again(Op::Rename, || std::fs::rename(from, to))
+}
+
+/// Removes a name.
+pub(crate) fn unlink(path: &Path) -> io::Result<()> {
+    again(Op::Unlink, || std::fs::remove_file(path))
+}
+
+/// Replaces what is in a small file by `bytes`.
+pub(crate) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
+    if file.metadata()?.len() > 0 {
+        again(Op::Truncate, || file.set_len(0))?;
+        io::Seek::rewind(&mut &*file)?;
+    }
+    super::write_all(file, bytes)
+}
+
+/// Makes the content of `file` durable.
+pub(crate) fn sync_file(file: &File, how: Sync) -> io::Result<()> {
+    match how {
+        Sync::None => Ok(()),
+        // std uses F_FULLFSYNC where plain fsync does not reach the medium.
+        Sync::Full => again(Op::SyncFile, || file.sync_all()),
+        Sync::Data => again(Op::SyncFile, || data_sync(file)),
+    }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn data_sync(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::fdatasync(file)?)
+}
+
+#[cfg(target_vendor = "apple")]
+fn data_sync(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::fsync(file)?)
+}
+
+/// Makes the names in `dir` durable. Some file systems do not know the
+/// operation (EINVAL): there, names need none.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    let open = File::open(dir)?;
+    match again(Op::SyncDir, || open.sync_all()) {
+        Err(e) if Errno::from_io_error(&e) == Some(Errno::INVAL) => Ok(()),
+        done => done,
+    }
+}
+
+/// A file without a name, on the file system of `path`; where there is no such
+/// thing, it is made as `path` and its name removed at once.
+pub(crate) fn create_unnamed(path: &Path, mode: u32) -> io::Result<File> {
+    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Some(file) = open_tmpfile(dir, mode)? {
+        return Ok(file);
+    }
+    let file = create(path, mode)?;
+    unlink(path)?;
+    Ok(file)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn open_tmpfile(dir: &Path, mode: u32) -> io::Result<Option<File>> {
+    use rustix::fs::OFlags;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(mode).custom_flags(OFlags::TMPFILE.bits() as i32);
+    match again(Op::Create, || options.open(dir)) {
+        Ok(file) => Ok(Some(file)),
+        // What kernels and file systems say that do not have it.
+        Err(e) => match Errno::from_io_error(&e) {
+            Some(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOSYS) => Ok(None),
+            _ => Err(e),
+        },
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn open_tmpfile(_: &Path, _: u32) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+/// Copies up to `most` bytes from one file's position to another's inside the
+/// kernel. `None`: not possible between these two, copy by hand.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn copy_in_kernel(from: &File, to: &File, most: usize) -> io::Result<Option<usize>> {
+    let call = || match rustix::fs::copy_file_range(from, None, to, None, most) {
+        Ok(n) => Ok(Some(n)),
+        Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => Ok(None),
+        Err(e) => Err(e.into()),
+    };
+    match again(Op::Copy, call) {
+        Err(e) if fault::is_short(&e) => copy_in_kernel(from, to, most.div_ceil(2)),
+        done => done,
+    }
+}
+
+/// Copies inside the kernel; not offered here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn copy_in_kernel(_: &File, _: &File, _: usize) -> io::Result<Option<usize>> {
+    Ok(None)
+}
+
+/// The time by the clock of the file system that `file` is on: the file is
+/// touched and its new time read.
+pub(crate) fn touch(file: &File) -> io::Result<SystemTime> {
+    use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+    let at = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    let times = Timestamps { last_access: at(UTIME_OMIT as _), last_modification: at(UTIME_NOW as _) };
+    again(Op::Touch, || Ok(rustix::fs::futimens(file, &times)?))?;
+    file.metadata()?.modified()
+}
+
+/// Standard input as a file, where it is a regular file: it can be copied
+/// inside the kernel and needs no gathering.
+pub(crate) fn stdin_file() -> Option<File> {
+    use std::os::fd::AsFd;
+    let file = File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
+    file.metadata().is_ok_and(|m| m.is_file()).then_some(file)
+}
+
+/// Hands `sink` what `child` writes to its piped standard output, until the
+/// child has ended: something that it left running may keep the pipe open for
+/// ever. When `sink` fails the child is asked to end.
+pub(crate) fn read_output(
+    child: &mut Child,
+    mut sink: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<ExitStatus> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+    use std::io::Read;
+
+    let Some(mut output) = child.stdout.take() else { return child.wait() };
+    rustix::io::ioctl_fionbio(&output, true)?;
+    let pid = Pid::from_child(child);
+    // The thread tells of the child's end by closing its end of this pipe.
+    let (ended, end) = io::pipe()?;
+    let watcher = std::thread::Builder::new().name("child".into()).spawn(move || {
+        let end_only = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while matches!(waitid(WaitId::Pid(pid), end_only), Err(Errno::INTR)) {}
+        drop(end);
+    })?;
+    let mut buffer = vec![0; 64 << 10];
+    let mut pump = || -> io::Result<()> {
+        loop {
+            let mut fds = [PollFd::new(&output, PollFlags::IN), PollFd::new(&ended, PollFlags::IN)];
+            match poll(&mut fds, None) {
+                Err(Errno::INTR) => continue,
+                other => other?,
+            };
+            let over = !fds[1].revents().is_empty();
+            loop {
+                match output.read(&mut buffer) {
+                    Ok(0) => return Ok(()),
+                    Ok(n) => sink(&buffer[..n])?,
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(e) => return Err(e),
+                }
+            }
+            if over {
+                return Ok(());
+            }
+        }
+    };
+    let pumped = pump();
+    drop(output);
+    if pumped.is_err() {
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    let status = child.wait();
+    let _ = watcher.join();
+    pumped.and(status)
+}
+
+/// A process's exit code; 128 and the signal's number if one ended it.
+pub fn exit_code(status: ExitStatus) -> i32 {
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    status.code().or(signal.map(|n| 128 + n)).unwrap_or(1)
+}
+
+/// Ends this process as `kill -9` does.
+#[cfg(debug_assertions)]
+pub(crate) fn kill_self() -> ! {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    std::process::abort()
+}
+
+/// The error of that name, for tests.
+#[cfg(debug_assertions)]
+pub(crate) fn error_named(name: &str) -> io::Error {
+    let errno = match name {
+        "ENOSPC" => Errno::NOSPC,
+        "EACCES" => Errno::ACCESS,
+        "EINTR" => Errno::INTR,
+        "EINVAL" => Errno::INVAL,
+        _ => Errno::IO,
+    };
+    errno.into()
+}
+
+
+/// The number of the file system that `dir` is on.
+pub(crate) fn volume(dir: &Path) -> io::Result<u64> {
+    Ok(dir.metadata()?.dev())
+}
+
+/// Opens a file only to read what is in it; no link is followed, a FIFO does
+/// not block.
+pub(crate) fn open_to_look(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Whether `error` says that a file was opened for reading only.
+pub(crate) fn is_read_only(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::BADF | Errno::INVAL))
+}
+
+/// Standard input without a buffer of its own.
+pub(crate) fn raw_stdin() -> impl io::Read {
+    use std::os::fd::AsFd;
+    struct Raw;
+    impl io::Read for Raw {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(rustix::io::read(io::stdin().as_fd(), buffer)?)
+        }
+    }
+    Raw
+}

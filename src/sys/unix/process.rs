@@ -1,0 +1,130 @@
+//! Which process is which: its number alone says little, as numbers are used
+//! again, per boot and per container.
+
+use crate::sys::Presence;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+use serde::{Deserialize, Serialize};
+
+/// What tells this process from any other that ever had or will have its
+/// number, where the system knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Host {
+    /// Which run of the system.
+    pub boot: Option<String>,
+    /// In which namespace the process's number counts.
+    pub pid_namespace: Option<u64>,
+    /// When the process started, in units of the system's own.
+    pub start: Option<u64>,
+}
+
+/// Where `pid` runs, as seen by this process.
+pub(crate) fn this_host(pid: u32) -> Host {
+    Host { boot: boot(), pid_namespace: pid_namespace(), start: start_of(pid).map(|(start, _)| start) }
+}
+
+/// What can be said from here of the process `pid` on `host`; `local` says
+/// that its record lies on a file system that only this machine mounts.
+pub(crate) fn presence(pid: u32, there: &Host, local: bool) -> Presence {
+    let here = this_host(std::process::id());
+    match (&there.boot, &here.boot) {
+        (Some(a), Some(b)) if a == b => {}
+        (Some(_), Some(_)) if local => return Presence::Gone("it ran before this boot"),
+        (Some(_), Some(_)) => return Presence::Unseen("it ran on another machine, or before this boot".into()),
+        _ if !local => return Presence::Unseen("which machine it ran on is not known".into()),
+        _ => {}
+    }
+    if there.pid_namespace != here.pid_namespace {
+        return Presence::Unseen("it runs in another pid namespace (container)".into());
+    }
+    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return Presence::Gone("its process number is impossible");
+    };
+    // EPERM means that it lives and is another's.
+    if test_kill_process(number) == Err(Errno::SRCH) {
+        return Presence::Gone("its process is gone");
+    }
+    match start_of(pid) {
+        Some((_, true)) => Presence::Gone("its process has ended"),
+        Some((start, _)) if there.start.is_some_and(|s| s != start) => {
+            Presence::Gone("its process number was given to another since")
+        }
+        _ => Presence::Running,
+    }
+}
+
+/// When `pid` started, and whether it has ended but was not yet waited for.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn start_of(pid: u32) -> Option<(u64, bool)> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the name in brackets, which may hold anything: count
+    // from the last bracket (proc_pid_stat(5): state is 3, start time is 22).
+    let rest = &text[text.iter().rposition(|&b| b == b')')? + 1..];
+    let rest = std::str::from_utf8(rest).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let ended = matches!(fields.next()?, "Z" | "X");
+    Some((fields.nth(18)?.parse().ok()?, ended))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn boot() -> Option<String> {
+    Some(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim_end().to_owned())
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn pid_namespace() -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Some(std::fs::metadata("/proc/self/ns/pid").ok()?.ino())
+}
+
+#[cfg(target_vendor = "apple")]
+fn start_of(pid: u32) -> Option<(u64, bool)> {
+    // SAFETY: proc_pidinfo fills at most the size that it is told; all zero is
+    // a valid value.
+    let info = unsafe {
+        let mut info: libc::proc_bsdinfo = std::mem::zeroed();
+        let size = size_of::<libc::proc_bsdinfo>() as i32;
+        let got = libc::proc_pidinfo(pid as i32, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size);
+        (got == size).then_some(info)?
+    };
+    Some((info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec, info.pbi_status == libc::SZOMB))
+}
+
+#[cfg(target_vendor = "apple")]
+fn boot() -> Option<String> {
+    let mut text = [0_u8; 64];
+    let mut size = text.len();
+    // SAFETY: sysctlbyname writes at most `size` bytes into `text`.
+    let failed = unsafe {
+        let name = c"kern.bootsessionuuid".as_ptr();
+        libc::sysctlbyname(name, text.as_mut_ptr().cast(), &mut size, std::ptr::null_mut(), 0)
+    };
+    let text = text.get(..size.checked_sub(1)?)?;
+    (failed == 0).then(|| String::from_utf8_lossy(text).into_owned())
+}
+
+#[cfg(target_vendor = "apple")]
+fn pid_namespace() -> Option<u64> {
+    None
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn start_of(_: u32) -> Option<(u64, bool)> {
+    None
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn boot() -> Option<String> {
+    None
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn pid_namespace() -> Option<u64> {
+    None
+}
+
+/// The name of this machine.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

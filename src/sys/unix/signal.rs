@@ -1,0 +1,134 @@
+//! Signals: their number is noted before anything wakes, ignored ones stay
+//! ignored, and the process can end by one.
+//!
+//! The `ctrlc` crate gives the hook that cleans up, on a thread of its own. It
+//! tells no number and replaces even a SIGHUP that `nohup` ignores. So
+//! [`install`] is called before it and, through [`masked`], again after it: the
+//! second time it wraps ctrlc's handlers and puts back what was ignored.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
+/// The signals after which nothing is to be left behind.
+const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+
+/// The first ending signal that came, or 0.
+static NOTED: AtomicI32 = AtomicI32::new(0);
+/// The handler to call after noting: ctrlc's, which only posts a semaphore.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+/// Those of `ENDING` that were ignored when the process began, as bits.
+static IGNORED: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn note(number: libc::c_int) {
+    // Only atomics and a semaphore's post: all safe in a handler.
+    let _ = NOTED.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst);
+    let next = NEXT.load(Ordering::SeqCst);
+    if next != 0 {
+        // SAFETY: NEXT holds 0 or what sigaction gave as a plain handler.
+        let next: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(next) };
+        next(number);
+    }
+}
+
+extern "C" fn nothing(_: libc::c_int) {}
+
+/// Notes every ending signal from now on, and makes a file that grows over the
+/// limit an error (EFBIG) instead of the process's death. Called again, it
+/// wraps the handlers that were installed since.
+pub fn install() {
+    static FIRST: Once = Once::new();
+    FIRST.call_once(|| {
+        // A handler, not SIG_IGN: commands that we start do not inherit it.
+        interrupt_on(libc::SIGXFSZ);
+        for (bit, &signal) in ENDING.iter().enumerate() {
+            if action(signal).sa_sigaction == libc::SIG_IGN {
+                IGNORED.fetch_or(1 << bit, Ordering::SeqCst);
+            }
+        }
+    });
+    let ours = note as extern "C" fn(libc::c_int) as usize;
+    for (bit, &signal) in ENDING.iter().enumerate() {
+        if IGNORED.load(Ordering::SeqCst) & (1 << bit) != 0 {
+            set_action(signal, libc::SIG_IGN, 0);
+            continue;
+        }
+        let old = action(signal).sa_sigaction;
+        if old != libc::SIG_DFL && old != libc::SIG_IGN && old != ours {
+            NEXT.store(old, Ordering::SeqCst);
+        }
+        set_action(signal, ours, libc::SA_RESTART);
+    }
+}
+
+/// The ending signal that came, if one did.
+pub fn noted() -> Option<i32> {
+    Some(NOTED.load(Ordering::SeqCst)).filter(|&n| n != 0)
+}
+
+/// Runs `f` while every signal waits. A thread that `f` starts goes on with
+/// them blocked, so that they reach the thread that works.
+pub fn masked<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: both sets are initialised by the calls that fill them.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        let mut old = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut old);
+        let out = f();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &old, std::ptr::null_mut());
+        out
+    }
+}
+
+/// Ends the process by `signal` itself, so that whoever waits for it sees the
+/// truth. To be called when everything is cleaned up.
+pub fn end_by(signal: i32) -> ! {
+    set_action(signal, libc::SIG_DFL, 0);
+    // SAFETY: plain calls on this process's own mask.
+    unsafe {
+        let mut one = std::mem::zeroed();
+        libc::sigemptyset(&mut one);
+        libc::sigaddset(&mut one, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &one, std::ptr::null_mut());
+        libc::kill(libc::getpid(), signal);
+    }
+    // The signal comes before kill returns, unless somebody else blocks it.
+    std::process::exit(128 + signal)
+}
+
+/// Passes on to a command what ended us, unless the terminal told it too.
+pub fn pass_on(signal: i32, pid: u32) {
+    if signal != libc::SIGINT && signal != libc::SIGQUIT {
+        // SAFETY: kill takes any numbers; the pid is that of our own child.
+        unsafe { libc::kill(pid as libc::pid_t, signal) };
+    }
+}
+
+/// Lets `signal` end blocking calls early (EINTR), and do nothing else.
+pub(crate) fn interrupt_on(signal: i32) {
+    set_action(signal, nothing as extern "C" fn(libc::c_int) as usize, 0);
+}
+
+fn action(signal: i32) -> libc::sigaction {
+    // SAFETY: sigaction fills what it is given; all zero is a valid value.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut old);
+        old
+    }
+}
+
+fn set_action(signal: i32, handler: usize, flags: i32) {
+    // SAFETY: the structure is whole, and the handlers do only what is safe in
+    // a handler.
+    unsafe {
+        let mut new: libc::sigaction = std::mem::zeroed();
+        new.sa_sigaction = handler;
+        new.sa_flags = flags;
+        libc::sigemptyset(&mut new.sa_mask);
+        libc::sigaction(signal, &new, std::ptr::null_mut());
+    }
+}
+
+/// What to end by when no number was noted.
+pub const DEFAULT: i32 = libc::SIGTERM;

@@ -1,0 +1,290 @@
+//! The file that is protected, and the names of the files that protect it.
+
+use crate::error::{Error, Result};
+use crate::sys::{self, Kind, Mark};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Longest name of a target, in bytes: the longest name that is derived from
+/// it must still fit into the 255 bytes that file systems allow.
+const LONGEST_NAME: usize = 230;
+/// As many links in a chain as Linux itself follows.
+const MOST_LINKS: usize = 40;
+
+/// A resolved target: two names of one file give the same one.
+///
+/// Hard links and bind mounts cannot be seen; they are different targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    path: PathBuf,
+    lock: PathBuf,
+    gate: PathBuf,
+}
+
+impl Target {
+    /// Resolves `path`: made absolute, trailing slashes stripped, symbolic
+    /// links followed to the file. The file need not exist; a dangling link
+    /// leads to the file it points to.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a name that dotlock itself uses, one that is too
+    /// long, or whose lock's name is that of a package manager's file.
+    pub fn resolve(path: &Path) -> Result<Target> {
+        let path = follow(path)?;
+        check_name(&path)?;
+        let lock = with_suffix(&path, ".lock");
+        if let Some(tool) = package_manager(lock.file_name().unwrap_or_default()) {
+            let why = format!(
+                "{} is the name of {tool}'s lock file, not of a lock; give another with --lock-file",
+                lock.file_name().unwrap_or_default().display(),
+            );
+            return Err(Error::refused(&path, why));
+        }
+        Ok(Target { gate: with_suffix(&path, "~owner.lock"), lock, path })
+    }
+
+    /// The same target, protected by a lock file of another name, which must be
+    /// on the same file system.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] as for [`Target::resolve`].
+    pub fn resolve_with_lock(path: &Path, lock: &Path) -> Result<Target> {
+        let path = follow(path)?;
+        check_name(&path)?;
+        let lock = absolute(lock)?;
+        if let Some(tool) = package_manager(lock.file_name().unwrap_or_default()) {
+            return Err(Error::refused(&lock, format!("this is {tool}'s lock file, not a lock")));
+        }
+        if lock == path {
+            return Err(Error::refused(&lock, "a file cannot be its own lock"));
+        }
+        let stem = match lock.extension() {
+            Some(e) if e == "lock" => lock.with_file_name(lock.file_stem().unwrap_or_default()),
+            _ => lock.clone(),
+        };
+        check_name(&stem)?;
+        if sys::volume(parent(&lock)).ok() != sys::volume(parent(&path)).ok() {
+            let why = "the lock file must be on the file system of the file that it becomes";
+            return Err(Error::refused(&lock, why));
+        }
+        Ok(Target { gate: with_suffix(&stem, "~owner.lock"), lock, path })
+    }
+
+    /// The resolved file, as an absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// P: `<target>.lock`.
+    pub fn lock_path(&self) -> &Path {
+        &self.lock
+    }
+
+    /// S: `<target>~owner.lock`.
+    pub(crate) fn gate_path(&self) -> &Path {
+        &self.gate
+    }
+
+    /// The directory that the target is in.
+    pub(crate) fn dir(&self) -> &Path {
+        parent(&self.path)
+    }
+
+    /// The beginning and the end of the names of staging files. Between them
+    /// comes something unique.
+    pub(crate) fn stage_name(&self) -> (OsString, &'static str) {
+        let mut prefix = self.path.file_name().unwrap_or_default().to_owned();
+        prefix.push("~stage-");
+        (prefix, ".lock")
+    }
+
+    /// A staging file's path.
+    pub(crate) fn stage_path(&self, token: &str) -> PathBuf {
+        let (mut name, end) = self.stage_name();
+        name.push(token);
+        name.push(end);
+        self.lock.with_file_name(name)
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::refused(path, "the name is empty"));
+    }
+    std::path::absolute(path).map_err(Error::io("resolve", path))
+}
+
+/// Pushes bytes: `Path::with_extension` would mangle `..hidden` and names that
+/// are not UTF-8.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The last component's links, followed; those of the directories before it
+/// need not be, as every name of a directory leads to the same lock file.
+fn follow(path: &Path) -> Result<PathBuf> {
+    let mut at = absolute(path)?;
+    for _ in 0..MOST_LINKS {
+        // Neither "..", nor "/", has a name of its own to put a suffix on.
+        let Some(name) = at.file_name() else {
+            return at.canonicalize().map_err(Error::io("resolve", path));
+        };
+        // Rebuilt, so that trailing slashes are gone.
+        at = parent(&at).join(name);
+        match std::fs::read_link(&at) {
+            Ok(to) => at = parent(&at).join(to),
+            Err(_) => return Ok(at),
+        }
+    }
+    let source = std::io::Error::other("too many symbolic links, one after the other");
+    Err(Error::Io { doing: "resolve", path: path.to_owned(), source })
+}
+
+fn check_name(path: &Path) -> Result<()> {
+    let name = path.file_name().unwrap_or_default();
+    let bytes = name.as_encoded_bytes();
+    if bytes.len() > LONGEST_NAME {
+        let why = format!("the name has {} bytes; its lock would not fit (at most {LONGEST_NAME})", bytes.len());
+        return Err(Error::refused(path, why));
+    }
+    let ours = [b"~owner".as_slice(), b"~pid", b"~readers", b"~inner"];
+    let stage = b"~stage-";
+    if ours.iter().any(|end| bytes.ends_with(end)) || bytes.windows(stage.len()).any(|w| w == stage) {
+        return Err(Error::refused(path, "names like this are dotlock's own, or git's"));
+    }
+    if bytes.ends_with(b".lock") && sys::stat(path).is_ok_and(|s| s.kind == Kind::Regular && s.mark != Mark::None) {
+        return Err(Error::refused(path, "it is a lock of dotlock itself; name the file that it protects"));
+    }
+    Ok(())
+}
+
+/// Lock files of package managers: data that belongs in version control and
+/// only looks like a lock. Name, and the tool that it belongs to.
+const PACKAGE_LOCKS: [(&str, &str); 41] = [
+    ("Berksfile.lock", "Berkshelf"),
+    ("Cargo.lock", "Cargo"),
+    ("Chart.lock", "Helm"),
+    ("Gemfile.lock", "Bundler"),
+    ("Gopkg.lock", "dep"),
+    ("Package.resolved", "the Swift Package Manager"),
+    ("Pipfile.lock", "Pipenv"),
+    ("Podfile.lock", "CocoaPods"),
+    ("Puppetfile.lock", "librarian-puppet"),
+    ("buf.lock", "Buf"),
+    ("bun.lock", "Bun"),
+    ("bun.lockb", "Bun"),
+    ("cabal.project.freeze", "Cabal"),
+    ("composer.lock", "Composer"),
+    ("conda-lock.yml", "conda-lock"),
+    ("deno.lock", "Deno"),
+    ("devbox.lock", "Devbox"),
+    ("devenv.lock", "devenv"),
+    ("flake.lock", "Nix"),
+    ("gems.locked", "Bundler"),
+    ("glide.lock", "Glide"),
+    ("mise.lock", "mise"),
+    ("mix.lock", "Mix"),
+    ("npm-shrinkwrap.json", "npm"),
+    ("package-lock.json", "npm"),
+    ("packages.lock.json", "NuGet"),
+    ("packrat.lock", "Packrat"),
+    ("paket.lock", "Paket"),
+    ("pdm.lock", "PDM"),
+    ("pixi.lock", "pixi"),
+    ("pnpm-lock.yaml", "pnpm"),
+    ("poetry.lock", "Poetry"),
+    ("project.lock.json", "NuGet"),
+    ("pubspec.lock", "Dart's pub"),
+    ("pylock.toml", "pip"),
+    ("rebar.lock", "Rebar3"),
+    ("renv.lock", "renv"),
+    ("shard.lock", "Shards"),
+    ("stack.yaml.lock", "Stack"),
+    ("symfony.lock", "Symfony Flex"),
+    ("yarn.lock", "Yarn"),
+];
+/// The same, by the end of the name.
+const PACKAGE_LOCK_ENDS: [(&str, &str); 4] = [
+    (".bazel.lock", "Bazel"),
+    (".gemfile.lock", "Bundler"),
+    (".terraform.lock.hcl", "Terraform"),
+    ("uv.lock", "uv"),
+];
+
+/// The package manager that `name` belongs to, if it looks like one's.
+///
+/// Compared without regard to case, as some file systems do.
+pub(crate) fn package_manager(name: &OsStr) -> Option<&'static str> {
+    let name = name.to_str()?;
+    let whole = PACKAGE_LOCKS.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+    let end = || {
+        let ends = |end: &str| {
+            let cut = name.len().checked_sub(end.len());
+            cut.and_then(|at| name.get(at..)).is_some_and(|n| n.eq_ignore_ascii_case(end))
+        };
+        PACKAGE_LOCK_ENDS.iter().find(|(e, _)| ends(e) && (!e.starts_with("uv") || name.len() == e.len()))
+    };
+    whole.or_else(end).map(|(_, tool)| *tool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(path: impl AsRef<Path>) -> Result<Target> {
+        Target::resolve(path.as_ref())
+    }
+
+    #[test]
+    fn names_are_pushed_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["f.json", "..hidden", ".dot", "two.dots.x", "no-dot"] {
+            let t = target(dir.path().join(name)).unwrap();
+            assert_eq!(t.lock_path().file_name().unwrap(), OsStr::new(&format!("{name}.lock")));
+            assert_eq!(t.gate_path().file_name().unwrap(), OsStr::new(&format!("{name}~owner.lock")));
+        }
+    }
+
+    #[test]
+    fn long_names_and_our_own_are_refused() {
+        assert!(target("x".repeat(LONGEST_NAME)).is_ok());
+        assert!(target("x".repeat(LONGEST_NAME + 1)).is_err());
+        for name in ["f~owner", "f~pid", "f~readers", "f~inner", "f~stage-1.lock", "a~stage-b", "~owner"] {
+            assert!(matches!(target(name), Err(Error::Refused { .. })), "{name}");
+        }
+        assert!(target("f~other").is_ok());
+        assert!(target("").is_err());
+    }
+
+    #[test]
+    fn package_managers_files_are_no_locks() {
+        let all = PACKAGE_LOCKS.iter().chain(&PACKAGE_LOCK_ENDS);
+        for (name, tool) in all {
+            assert_eq!(package_manager(OsStr::new(name)), Some(*tool));
+            assert_eq!(package_manager(OsStr::new(&name.to_uppercase())), Some(*tool));
+        }
+        assert_eq!(package_manager(OsStr::new("rails_7.gemfile.lock")), Some("Bundler"));
+        for name in ["app.json.lock", "menuv.lock", "index.lock", "config.lock", "xCargo.lock"] {
+            assert_eq!(package_manager(OsStr::new(name)), None, "{name}");
+        }
+        let refused = target("Gemfile").unwrap_err().to_string();
+        assert!(refused.contains("Bundler") && refused.contains("--lock-file"), "{refused}");
+    }
+
+    #[test]
+    fn another_lock_file_is_taken_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (f, l) = (dir.path().join("Gemfile"), dir.path().join("gems.lock"));
+        let t = Target::resolve_with_lock(&f, &l).unwrap();
+        assert_eq!(t.lock_path(), l);
+        assert_eq!(t.gate_path(), dir.path().join("gems~owner.lock"));
+        assert!(Target::resolve_with_lock(&f, &f).is_err());
+        assert!(Target::resolve_with_lock(&f, &dir.path().join("Cargo.lock")).is_err());
+    }
+}

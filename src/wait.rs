@@ -1,0 +1,331 @@
+//! Waiting: the deadline, the pauses, and the only waiting loop.
+
+use crate::error::{Error, Result};
+use crate::owner::Verdict;
+use crate::sys::{self, Waiter};
+use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// After so long a wait it is said what is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How often a waiter is reminded of a deadline that it has not noticed.
+const REMINDER: Duration = Duration::from_millis(1);
+
+/// How long to wait for a lock, and what to do meanwhile.
+#[derive(Clone)]
+pub struct Policy {
+    pub(crate) wait: Option<Duration>,
+    pub(crate) retries: Option<u32>,
+    pub(crate) min_delay: Duration,
+    pub(crate) max_delay: Duration,
+    pub(crate) stale_after: Option<Duration>,
+    pub(crate) break_stale: bool,
+    pub(crate) label: Option<String>,
+    observer: Option<Arc<dyn Fn(&Event<'_>) + Send + Sync>>,
+}
+
+/// What an observer is told while a lock is waited for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The lock is not free; waiting begins.
+    Blocked,
+    /// It has lasted half a second. Told once.
+    Waiting {
+        /// The file whose lock is waited for.
+        target: &'a Path,
+        /// What is known of it, if it is there just now.
+        verdict: Option<&'a Verdict>,
+        /// How long the wait may still last; `None` for ever.
+        left: Option<Duration>,
+    },
+}
+
+impl Default for Policy {
+    /// Waits 60 seconds, and takes over what is provably stale.
+    fn default() -> Policy {
+        Policy {
+            wait: Some(Duration::from_secs(60)),
+            retries: None,
+            min_delay: Duration::from_millis(1),
+            max_delay: Duration::from_millis(100),
+            stale_after: None,
+            break_stale: true,
+            label: None,
+            observer: None,
+        }
+    }
+}
+
+impl Policy {
+    /// Waits for at most `limit`; zero is a single try, `None` for ever.
+    #[must_use]
+    pub fn wait(self, limit: impl Into<Option<Duration>>) -> Policy {
+        Policy { wait: limit.into(), ..self }
+    }
+
+    /// Tries at most `n` times after the first; the earlier limit wins. A wait
+    /// that counts tries cannot sleep until it is woken: it polls.
+    #[must_use]
+    pub fn retries(self, n: impl Into<Option<u32>>) -> Policy {
+        Policy { retries: n.into(), ..self }
+    }
+
+    /// The shortest and the longest pause where nothing can wake us: they grow
+    /// by half from the first to the last, each with a quarter of jitter.
+    #[must_use]
+    pub fn delays(self, min: Duration, max: Duration) -> Policy {
+        // A pause of nothing would be a busy loop.
+        let min = min.max(Duration::from_micros(100));
+        Policy { min_delay: min, max_delay: max.max(min), ..self }
+    }
+
+    /// Removes locks of which nothing is known once they are this old, by the
+    /// clock of their file system. Age proves nothing: use it where no lock can
+    /// be held that long.
+    #[must_use]
+    pub fn stale_after(self, age: impl Into<Option<Duration>>) -> Policy {
+        Policy { stale_after: age.into(), ..self }
+    }
+
+    /// Whether to remove locks whose owner is provably gone (by default, yes).
+    #[must_use]
+    pub fn break_stale(self, yes: bool) -> Policy {
+        Policy { break_stale: yes, ..self }
+    }
+
+    /// What others are told of this holder, beside program and process.
+    #[must_use]
+    pub fn label(self, label: impl Into<Option<String>>) -> Policy {
+        Policy { label: label.into(), ..self }
+    }
+
+    /// Is told when waiting begins and when it gets long; on any thread.
+    #[must_use]
+    pub fn observer(self, f: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Policy {
+        Policy { observer: Some(Arc::new(f)), ..self }
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        if let Some(observer) = &self.observer {
+            observer(event);
+        }
+    }
+}
+
+impl std::fmt::Debug for Policy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Policy")
+            .field("wait", &self.wait)
+            .field("retries", &self.retries)
+            .field("stale_after", &self.stale_after)
+            .field("break_stale", &self.break_stale)
+            .field("label", &self.label)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of one try.
+pub(crate) enum Try<T> {
+    /// It is ours.
+    Done(T),
+    /// Things changed under our hands; try again at once, this one does not count.
+    Again,
+    /// Another has it. With a file, its kernel lock is what is to be waited for.
+    Busy(Option<File>),
+}
+
+/// What became of a wait.
+pub(crate) enum Waited<T> {
+    Done(T),
+    TooLong,
+}
+
+/// One wait, from its first try to its deadline.
+pub(crate) struct Wait<'a> {
+    policy: &'a Policy,
+    target: &'a Path,
+    /// Looks at what stands in the way, for the message.
+    look: Box<dyn Fn() -> Option<Verdict> + Sync + 'a>,
+    begun: Instant,
+    deadline: Option<Instant>,
+    failures: u32,
+    pauses: Option<ExponentialBackoff>,
+    blocked: bool,
+    told: bool,
+}
+
+impl<'a> Wait<'a> {
+    pub fn begin(policy: &'a Policy, target: &'a Path, look: impl Fn() -> Option<Verdict> + Sync + 'a) -> Wait<'a> {
+        let begun = Instant::now();
+        Wait {
+            policy,
+            target,
+            look: Box::new(look),
+            begun,
+            // A limit past the end of time is none.
+            deadline: policy.wait.and_then(|limit| begun.checked_add(limit)),
+            failures: 0,
+            pauses: None,
+            blocked: false,
+            told: false,
+        }
+    }
+
+    /// Since the beginning, by a clock that cannot be set.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// How often it was tried, if the last try was the good one.
+    pub fn tries(&self) -> u32 {
+        self.failures + 1
+    }
+
+    /// The only waiting loop: tries until it is done, fails, or the limits of
+    /// the policy are met, the last time at the deadline itself. When the kernel
+    /// lock of a file was waited for, the next try is given that file, locked.
+    pub fn until<T>(&mut self, mut attempt: impl FnMut(Option<File>) -> Result<Try<T>>) -> Result<Waited<T>> {
+        let mut again = 0;
+        let mut last = false;
+        let mut locked = None;
+        loop {
+            if let Some(signal) = sys::signal::noted() {
+                return Err(Error::Interrupted { target: self.target.to_owned(), signal: Some(signal) });
+            }
+            let busy = match attempt(locked.take())? {
+                Try::Done(it) => return Ok(Waited::Done(it)),
+                // Whoever removes our files in a loop gets us to pause, not to spin.
+                Try::Again if again < 1000 => {
+                    again += 1;
+                    continue;
+                }
+                Try::Again => None,
+                Try::Busy(file) => file,
+            };
+            again = 0;
+            self.failures += 1;
+            if last || self.policy.retries.is_some_and(|n| self.failures > n) {
+                return Ok(Waited::TooLong);
+            }
+            if self.left().is_some_and(|left| left.is_zero()) {
+                return Ok(Waited::TooLong);
+            }
+            if !self.blocked {
+                self.blocked = true;
+                self.policy.tell(&Event::Blocked);
+                // It may have begun to listen for signals only now.
+                continue;
+            }
+            match busy {
+                Some(file) if sys::WAKES && self.policy.retries.is_none() => match self.sleep_on(&file) {
+                    true => locked = Some(file),
+                    false => last = true,
+                },
+                _ => last = !self.pause(),
+            }
+        }
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Sleeps a little; false when that was the last pause before the deadline.
+    fn pause(&mut self) -> bool {
+        let (min, max) = (self.policy.min_delay, self.policy.max_delay);
+        let pauses = self.pauses.get_or_insert_with(|| ExponentialBackoff {
+            current_interval: min,
+            initial_interval: min,
+            max_interval: max,
+            multiplier: 1.5,
+            randomization_factor: 0.25,
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        });
+        let pause = pauses.next_backoff().unwrap_or(max);
+        let left = self.left();
+        std::thread::sleep(left.map_or(pause, |left| pause.min(left)));
+        if !self.told && self.elapsed() >= PATIENCE {
+            self.told = true;
+            notice(self.policy, self.target, &self.look, self.deadline);
+        }
+        left.is_none_or(|left| pause < left)
+    }
+
+    /// Sleeps until the kernel gives us `file`'s lock. False at the deadline.
+    ///
+    /// The thread that watches the clock never holds the lock, and the one that
+    /// blocks is back before this returns: nobody is left behind who could win
+    /// it later.
+    fn sleep_on(&mut self, file: &File) -> bool {
+        let (done, is_done) = channel::<()>();
+        let waiter = Waiter::this_thread();
+        let (policy, target, look, deadline) = (self.policy, self.target, &self.look, self.deadline);
+        let patience = (!self.told).then(|| self.begun + PATIENCE);
+        let woken = std::thread::scope(|scope| {
+            let watch = move || {
+                if patience.is_some() && sleeps_until(&is_done, earlier(patience, deadline)) {
+                    return;
+                }
+                if patience.is_some_and(|end| end <= Instant::now()) {
+                    notice(policy, target, look, deadline);
+                }
+                if sleeps_until(&is_done, deadline) {
+                    return;
+                }
+                // A poke between the waiter's look at the clock and its call
+                // into the kernel is lost, so poke until it has noticed.
+                loop {
+                    waiter.poke();
+                    if sleeps_until(&is_done, Some(Instant::now() + REMINDER)) {
+                        return;
+                    }
+                }
+            };
+            // Without a thread nothing would end the wait at its deadline.
+            if std::thread::Builder::new().name("wait".into()).spawn_scoped(scope, watch).is_err() {
+                return None;
+            }
+            let woken = loop {
+                match sys::lock(file) {
+                    Ok(()) => break true,
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {
+                        if deadline.is_some_and(|end| end <= Instant::now()) {
+                            break false;
+                        }
+                    }
+                    // Whatever is wrong, the last try will run into it.
+                    Err(_) => break false,
+                }
+            };
+            drop(done);
+            Some(woken)
+        });
+        self.told |= self.elapsed() >= PATIENCE;
+        woken.unwrap_or(false)
+    }
+}
+
+/// Whether the other end hung up before `end` came.
+fn sleeps_until(done: &std::sync::mpsc::Receiver<()>, end: Option<Instant>) -> bool {
+    let Some(end) = end else { return done.recv().is_err() };
+    let left = end.saturating_duration_since(Instant::now());
+    done.recv_timeout(left) == Err(RecvTimeoutError::Disconnected)
+}
+
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    [a, b].into_iter().flatten().min()
+}
+
+fn notice(policy: &Policy, target: &Path, look: &(dyn Fn() -> Option<Verdict> + Sync), deadline: Option<Instant>) {
+    let verdict = look();
+    let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+    policy.tell(&Event::Waiting { target, verdict: verdict.as_ref(), left });
+}
