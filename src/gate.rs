@@ -137,9 +137,9 @@ impl Gate {
 /// where it can.
 pub(crate) fn sweep(target: &Target) {
     // Not through `enter`, which would create it.
-    if let Ok(Grip::Taken(file)) = sys::open_lock(target.gate_path(), false) {
-        if let Ok(Try::Done(Some(gate))) = enter(target, Some(file)) {
-            gate.leave(target);
-        }
+    if let Ok(Grip::Taken(file)) = sys::open_lock(target.gate_path(), false)
+        && let Ok(Try::Done(Some(gate))) = enter(target, Some(file))
+    {
+        gate.leave(target);
     }
 }

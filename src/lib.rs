@@ -1,4 +1,125 @@
-//! placeholder
+//! Git-style `.lock` files: mutual exclusion and atomic replacement in one.
+//!
+//! A *lock* serves two purposes. Only one process at a time can change a file,
+//! and the file changes in one step: readers, who take no lock, see the old
+//! content or the new, whole. git, gitoxide and libgit2 lock the same way; any
+//! mix of them and dotlock may work on one file.
+//!
+//! # Calling sequence
+//!
+//! - [`acquire`] a [`Lock`] on a path, as a [`Policy`] says.
+//! - Write the new content into it: it is [`std::io::Write`].
+//! - [`Lock::commit`] makes that the file's content and releases the lock, or
+//!   [`Lock::roll_back`] (or dropping it) releases it and changes nothing.
+//!
+//! [`publish`] and [`update`] do all three, with the care that a replaced file
+//! needs: see there. A program that ends by a signal calls [`roll_back_all`]
+//! first, as destructors do not run then.
+//!
+//! # Words, and files on disk
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | target | the file that is protected, after its symbolic links are resolved |
+//! | lock, P | `<target>.lock`, made with `create_new(true)`: the only authority |
+//! | gate, S | `<target>~owner.lock`: the queue of the waiters, and the record |
+//! | record | JSON in S: who holds P |
+//! | mark | what P is born with that says "made by dotlock" |
+//! | kernel lock | `flock` on Unix, a sharing mode on Windows: it ends with its holder, whatever ends him |
+//!
+//! # The protocol
+//!
+//! **Creating P decides. P's kernel lock proves life. S orders the waiters and
+//! tells who.** Exclusion never rests on S or on a record.
+//!
+//! *Acquire*:
+//! 1. Open S, or create it; take its kernel lock. Waiters sleep here, and the
+//!    kernel wakes them. If the path of S does not lead to this file any more,
+//!    its holder removed it when he was done: start again.
+//! 2. Create P, with the mark. Take P's kernel lock and look whether P's path
+//!    leads to this file. If it does not, somebody took us for dead in between:
+//!    create P again. If P exists, judge it: a stale one is removed, for any
+//!    other wait, still at the head of the queue.
+//! 3. Write the record into S.
+//!
+//! *Commit*: complete P's content, owner, attributes and permissions; sync it;
+//! look whether P is still ours (the fence); rename it over the target; forget
+//! P's name at once; take off the mark; remove S; unlock; sync the directory.
+//!
+//! *Roll back*: empty the record, remove P, remove S, unlock.
+//!
+//! *Break*: take P's kernel lock without waiting, look whether its path leads to
+//! it, judge it, remove it.
+//!
+//! # Why it is safe
+//!
+//! - *Two holders*: both would have created P while the other's was there, which
+//!   the system excludes, unless the first P was removed. Among dotlocks P is
+//!   renamed or removed only by whoever has its kernel lock, and finds after
+//!   taking it that the path leads to it. The holder has that lock from step 2
+//!   to the end, and counts as holder only when he has found his own P at the
+//!   path under that lock.
+//! - *A foreign lock is not broken*: it bears no mark, and no record speaks of a
+//!   file with its number and its birth time.
+//! - *Nobody removes what another made*: every removal looks at the identity of
+//!   what is at the path, under the kernel lock of the very file.
+//! - *The clean-up never removes another's P*: fence, rename and forgetting are
+//!   one step for the signal hook (one mutex), and after it nothing is left to
+//!   clean up but S.
+//!
+//! # Dying
+//!
+//! By `kill -9` or a power cut, at any point, it leaves one of these, and the
+//! next acquirer recovers from each with no human and no age limit:
+//!
+//! | when | leaves | the next acquirer |
+//! | --- | --- | --- |
+//! | before P is made | nothing, or S alone | uses S |
+//! | while P is held | P with the mark, S whole, torn, empty or lost | finds P without kernel lock: removes it |
+//! | after the rename | the new target, perhaps marked still; S | uses S; the next write takes the mark off |
+//!
+//! The mark is part of P's own inode, so a power cut keeps or loses both.
+//!
+//! # Marks
+//!
+//! On Linux the mark is the sticky bit (mode 01600): `open` itself sets it, on a
+//! plain file it means nothing, and no other program sets it there. Where
+//! kernel locks prove nothing - on file systems that several machines mount -
+//! P bears a second mark, mode 01300, and only the record speaks: it tells boot,
+//! pid namespace, process and its start time. The second mark is not 01700,
+//! since that is what the staged P of a target with mode 0700 looks like. A
+//! system that keeps no marks (macOS, BSD) knows P by the record alone: by its
+//! number and its birth time.
+//!
+//! # What we assume of the system
+//!
+//! That creating a file exclusively and renaming are atomic; that a kernel lock
+//! ends with the last descriptor for it; on a local file system (a list of known
+//! types) that kernel locks are seen by every process that can see the file.
+//!
+//! # Errors
+//!
+//! An [`Error`] says what was being done, to which path, why it failed, and what
+//! to do next. Whatever fails, the target is as it was, and nothing is left
+//! behind; the exceptions are named at [`Lock::commit`].
+//!
+//! # Limitations
+//!
+//! - Locking is a convention. Who takes no lock is not kept out; who removes P
+//!   by hand while its holder works lets others in. The fence notices that, but
+//!   for the microseconds between its look and the rename.
+//! - Hard links and bind mounts cannot be seen: two such names are two targets,
+//!   and a replacement parts hard links.
+//! - Waiting uses SIGURG on Unix to end a blocked call at its deadline. A
+//!   program with a handler of its own for SIGURG loses it.
+//!
+//! # Where things are
+//!
+//! [`publish`] and the types around it take input to a commit; `lock.rs` is
+//! the protocol; `gate.rs` is S; `owner.rs` the record and the verdict;
+//! `wait.rs` the only waiting loop; `target.rs` the names; `sys` the only door to
+//! the system. Each knows only those after it.
+
 mod error;
 mod gate;
 mod lock;
@@ -12,7 +133,8 @@ pub use error::{Error, Result, show};
 pub use lock::{CommitOptions, Committed, Lock, acquire, acquire_target, roll_back_all};
 pub use owner::{Holder, State, Verdict};
 pub use publish::{
-    Gatherer, Input, PublishOptions, Published, gather, gather_child, gather_file, gather_stdin, publish, update,
+    Gatherer, Input, PublishOptions, Published, gather, gather_child, gather_file, gather_stdin, publish,
+    update,
 };
 pub use sys::{Sync, exit_code, signal};
 pub use target::Target;

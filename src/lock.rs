@@ -112,13 +112,16 @@ impl Entry {
 
 impl P {
     /// One of the two places that remove P (the other breaks a dead one): its
-    /// kernel lock is ours since its birth, its path leads to it.
+    /// kernel lock is ours, which is asked again in case it never was, and its
+    /// path leads to it. Failing that P stays, marked and soon without kernel
+    /// lock: stale.
     fn remove(&self, target: &Target) {
-        if self.is_at_its_path(target) {
-            // Failing that, P stays, marked and without kernel lock: stale.
-            let _ = sys::unlink(target.lock_path());
+        if sys::try_lock(&self.file, false).unwrap_or(false) {
+            if self.is_at_its_path(target) {
+                let _ = sys::unlink(target.lock_path());
+            }
+            sys::unlock(&self.file);
         }
-        sys::unlock(&self.file);
     }
 
     fn is_at_its_path(&self, target: &Target) -> bool {
@@ -207,7 +210,7 @@ pub fn acquire_target(target: &Target, policy: &Policy) -> Result<Lock> {
     };
     let mut broke = 0;
     let mut verdict = None;
-    let p = match wait.until(|locked| take(&entry, gate.as_deref(), mark, locked, policy, &mut broke, &mut verdict))? {
+    let p = match wait.until(|locked| take(&entry, gate.as_deref(), mark, locked.is_some(), policy, &mut broke, &mut verdict))? {
         Waited::Done(p) => p,
         Waited::TooLong => return Err(busy(&wait, verdict)),
     };
@@ -239,13 +242,13 @@ fn not_ended(list: &List, target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// One try to make P. `locked` is the P that we made, whose kernel lock was
-/// waited for.
+/// One try to make P. `locked`: the kernel lock of the P that we made was waited
+/// for, and is ours now.
 fn take(
     entry: &Entry,
     gate: Option<&Gate>,
     mark: Mark,
-    locked: Option<File>,
+    locked: bool,
     policy: &Policy,
     broke: &mut u32,
     verdict: &mut Option<Verdict>,
@@ -257,7 +260,7 @@ fn take(
         // What we made before, while somebody had its kernel lock for a moment:
         // a judge, who may have taken it for a dead one's and removed it.
         Some(p) if p.is_at_its_path(target) => {
-            let locked = locked.is_some() || sys::try_lock(&p.file, false).map_err(Error::io("lock", path))?;
+            let locked = locked || sys::try_lock(&p.file, false).map_err(Error::io("lock", path))?;
             (Arc::clone(p), locked)
         }
         _ => match sys::create_lock(path, mark) {

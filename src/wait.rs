@@ -27,8 +27,10 @@ pub struct Policy {
     pub(crate) stale_after: Option<Duration>,
     pub(crate) break_stale: bool,
     pub(crate) label: Option<String>,
-    observer: Option<Arc<dyn Fn(&Event<'_>) + Send + Sync>>,
+    observer: Option<Arc<Observer>>,
 }
+
+type Observer = dyn Fn(&Event<'_>) + Send + Sync;
 
 /// What an observer is told while a lock is waited for.
 #[derive(Debug)]

@@ -5,6 +5,8 @@
 //! file system passes through here, and first through [`fault::at`], where a
 //! test can make the n-th one fail or kill the process.
 
+#![expect(clippy::disallowed_methods, reason = "they are disallowed everywhere but here")]
+
 mod fault;
 #[cfg(unix)]
 mod unix;

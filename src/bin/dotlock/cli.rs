@@ -211,8 +211,7 @@ pub enum Shell {
     Elvish,
     Fish,
     Nushell,
-    #[value(name = "powershell")]
-    PowerShell,
+    Powershell,
     Zsh,
 }
 
@@ -224,7 +223,7 @@ impl Shell {
             Shell::Bash => Known::Bash,
             Shell::Elvish => Known::Elvish,
             Shell::Fish => Known::Fish,
-            Shell::PowerShell => Known::PowerShell,
+            Shell::Powershell => Known::PowerShell,
             Shell::Zsh => Known::Zsh,
             Shell::Nushell => return generate(Nushell, command, "dotlock", to),
         };

@@ -96,8 +96,12 @@ mod tests {
     fn every_error_has_its_code() {
         let target = PathBuf::from("f");
         let io = || std::io::Error::other("x");
-        let busy =
-            Error::Busy { target: target.clone(), lock: target.clone(), verdict: None, waited: Duration::ZERO };
+        let busy = Error::Busy {
+            target: target.clone(),
+            lock: target.clone(),
+            verdict: None,
+            waited: Duration::ZERO,
+        };
         assert_eq!(code(busy), 75);
         assert_eq!(code(Error::Lost { target: target.clone(), why: String::new() }), 76);
         assert_eq!(code(Error::Refused { path: target.clone(), why: String::new() }), 3);

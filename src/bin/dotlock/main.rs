@@ -14,7 +14,7 @@ use std::path::Path;
 
 fn main() -> ! {
     let cli = Cli::parse_from(arguments());
-    let code = match run(cli) {
+    let code = match run(&cli) {
         Ok(exit) => exit.code(),
         Err(error) => {
             // Whoever reads our output may go away; the work is done by then.
@@ -34,11 +34,11 @@ fn main() -> ! {
     std::process::exit(code)
 }
 
-fn run(cli: Cli) -> anyhow::Result<Exit> {
-    match cli.command {
+fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    match &cli.command {
         Command::LockedWrite(args) => commands::write::locked_write(args),
-        Command::Completions(args) => commands::generate::completions(&args),
-        Command::Man(args) => commands::generate::man(&args),
+        Command::Completions(args) => commands::generate::completions(args),
+        Command::Man(args) => commands::generate::man(args),
     }
 }
 

@@ -6,8 +6,7 @@
 //! [`install`] is called before it and, through [`masked`], again after it: the
 //! second time it wraps ctrlc's handlers and puts back what was ignored.
 
-use std::sync::Once;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 /// The signals after which nothing is to be left behind.
 const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
@@ -18,6 +17,9 @@ static NOTED: AtomicI32 = AtomicI32::new(0);
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 /// Those of `ENDING` that were ignored when the process began, as bits.
 static IGNORED: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether [`install`] was called before.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn note(number: libc::c_int) {
     // Only atomics and a semaphore's post: all safe in a handler.
@@ -36,23 +38,21 @@ extern "C" fn nothing(_: libc::c_int) {}
 /// limit an error (EFBIG) instead of the process's death. Called again, it
 /// wraps the handlers that were installed since.
 pub fn install() {
-    static FIRST: Once = Once::new();
-    FIRST.call_once(|| {
+    let ours = note as extern "C" fn(libc::c_int) as usize;
+    let first = !INSTALLED.swap(true, Ordering::SeqCst);
+    if first {
         // A handler, not SIG_IGN: commands that we start do not inherit it.
         interrupt_on(libc::SIGXFSZ);
-        for (bit, &signal) in ENDING.iter().enumerate() {
-            if action(signal).sa_sigaction == libc::SIG_IGN {
-                IGNORED.fetch_or(1 << bit, Ordering::SeqCst);
-            }
-        }
-    });
-    let ours = note as extern "C" fn(libc::c_int) as usize;
+    }
     for (bit, &signal) in ENDING.iter().enumerate() {
+        let old = action(signal).sa_sigaction;
+        if first && old == libc::SIG_IGN {
+            IGNORED.fetch_or(1 << bit, Ordering::SeqCst);
+        }
         if IGNORED.load(Ordering::SeqCst) & (1 << bit) != 0 {
             set_action(signal, libc::SIG_IGN, 0);
             continue;
         }
-        let old = action(signal).sa_sigaction;
         if old != libc::SIG_DFL && old != libc::SIG_IGN && old != ours {
             NEXT.store(old, Ordering::SeqCst);
         }

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 const BIG: u64 = 1 << 20;
 
 /// `dotlock locked-write`.
-pub fn locked_write(args: LockedWrite) -> anyhow::Result<Exit> {
+pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
     let target = target(&args.file, &args.wait)?;
     let input = if let Some(source) = &args.from {
         dotlock::gather_file(source, &target)?
@@ -88,10 +88,7 @@ fn output_of(program: &OsString, args: &[OsString], target: &Target) -> anyhow::
     match dotlock::exit_code(status) {
         0 => Ok(Ok(input)),
         code => {
-            say(format_args!(
-                "{shown} failed ({status}); {} is unchanged",
-                dotlock::show(target.path())
-            ));
+            say(format_args!("{shown} failed ({status}); {} is unchanged", dotlock::show(target.path())));
             Ok(Err(code))
         }
     }

@@ -1,0 +1,120 @@
+//! Many processes, one file.
+
+use crate::harness::{Dir, Worker, arg, tell};
+use dotlock::{CommitOptions, Error, Policy, PublishOptions, Sync};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Not synced: these tests are about exclusion, not power cuts.
+pub fn quick() -> PublishOptions {
+    PublishOptions { commit: CommitOptions { sync: Sync::None, mode: None }, ..PublishOptions::default() }
+}
+
+/// Role: adds one to a counter, n times.
+pub fn count() {
+    let (file, times) = (arg(0), arg(1));
+    for _ in 0..times.to_str().unwrap().parse::<u32>().unwrap() {
+        dotlock::update(&file, &Policy::default(), &quick(), |old| {
+            let old = String::from_utf8(old.unwrap()).unwrap();
+            // Padded, so that half a version would show.
+            let n: u64 = old.trim_start_matches('.').trim_end().parse().unwrap();
+            Ok::<_, Error>(format!("{:.>9000}\n", n + 1).into_bytes())
+        })
+        .unwrap();
+    }
+    tell("done");
+}
+
+#[test]
+fn thirty_two_processes_lose_no_update_and_readers_see_whole_versions() {
+    let dir = Dir::new();
+    let file = dir.file("counter", format!("{:.>9000}\n", 0));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut last = 0;
+                while !over.load(Ordering::SeqCst) {
+                    let text = std::fs::read_to_string(&file).unwrap();
+                    assert_eq!(text.len(), 9001, "a part of a version was read");
+                    let n: u64 = text.trim_start_matches('.').trim_end().parse().unwrap();
+                    assert!(n >= last, "an older version came back");
+                    last = n;
+                }
+            });
+        }
+        let workers: Vec<_> =
+            (0..32).map(|_| Worker::start("count", &[file.as_os_str(), "25".as_ref()])).collect();
+        workers.into_iter().for_each(Worker::join);
+        over.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(dir.read("counter").trim_start_matches('.').trim_end(), "800");
+    assert_eq!(dir.names(), ["counter"]);
+}
+
+#[test]
+fn threads_of_one_process_exclude_each_other() {
+    let dir = Dir::new();
+    let file = dir.file("counter", "0");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    dotlock::update(&file, &Policy::default(), &quick(), |old| {
+                        let n: u64 = String::from_utf8(old.unwrap()).unwrap().parse().unwrap();
+                        Ok::<_, Error>((n + 1).to_string().into_bytes())
+                    })
+                    .unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(dir.read("counter"), "400");
+    assert_eq!(dir.names(), ["counter"]);
+}
+
+#[test]
+fn a_waiter_is_told_who_holds_the_lock_and_gets_it_when_it_is_free() {
+    let dir = Dir::new();
+    let file = dir.file("f", "old");
+    let policy = Policy::default().label("the-holder".to_owned());
+    let lock = dotlock::acquire(&file, &policy).unwrap();
+    let mut waiter = dir.dotlock().line("locked-write f --wait forever").stdin("new").start();
+    drop(waiter.stdin.take());
+    let said = waiter.says("waiting for the lock of");
+    let pid = format!("pid {}", std::process::id());
+    assert!(said.contains(&pid) && said.contains("the-holder") && said.contains("as long as it takes"), "{said}");
+    lock.roll_back();
+    assert_eq!(waiter.end().code, 0);
+    assert_eq!(dir.read("f"), "new");
+    assert_eq!(dir.names(), ["f"]);
+}
+
+#[test]
+fn a_wait_ends_at_its_deadline_and_the_waiter_never_gets_the_lock_later() {
+    let dir = Dir::new();
+    let file = dir.file("f", "old");
+    let lock = dotlock::acquire(&file, &Policy::default()).unwrap();
+    let late = dir.dotlock().line("locked-write f -w 0.2").stdin("new").run();
+    late.fails(75, &["is locked", "held by pid", "alive (kernel lock)", "waited 0.2 s"]);
+    // In this process, too: a thread left behind would get it on release.
+    let policy = Policy::default().wait(std::time::Duration::from_millis(50));
+    let other = std::thread::scope(|s| s.spawn(|| dotlock::acquire(&file, &policy).map(drop)).join().unwrap());
+    assert!(matches!(other, Err(Error::Busy { .. })));
+    lock.roll_back();
+    assert_eq!(dir.names(), ["f"]);
+    dotlock::acquire(&file, &Policy::default().wait(std::time::Duration::ZERO)).unwrap().roll_back();
+}
+
+#[test]
+fn one_try_is_one_try() {
+    let dir = Dir::new();
+    let file = dir.file("f", "old");
+    let lock = dotlock::acquire(&file, &Policy::default()).unwrap();
+    dir.dotlock().line("write -n f").stdin("x").run().fails(75, &["waited 0.0 s"]);
+    dir.dotlock().line("write -n -E 9 f").stdin("x").run().fails(9, &[]);
+    dir.dotlock().line("write --retries 3 --min-delay 1ms f").stdin("x").run().fails(75, &["is locked"]);
+    let env = dir.dotlock().line("write f").env("DOTLOCK_WAIT", "0").env("DOTLOCK_CONFLICT_EXIT_CODE", "7");
+    env.stdin("x").run().fails(7, &[]);
+    drop(lock);
+    dir.dotlock().line("write -n f").stdin("x").run().ok();
+}

@@ -1,0 +1,284 @@
+//! What every test uses: a directory of its own, the program with a clean
+//! environment, workers in processes of their own, and what a run came to.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// A directory that goes when the test ends.
+pub struct Dir(tempfile::TempDir);
+
+impl Dir {
+    pub fn new() -> Dir {
+        Dir(tempfile::Builder::new().prefix("dotlock-test-").tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// Makes a file; returns its path.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        String::from_utf8(std::fs::read(self.join(name)).unwrap()).unwrap()
+    }
+
+    /// The names in it, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// The program, to be run in this directory.
+    pub fn dotlock(&self) -> Dotlock {
+        Dotlock::new(env!("CARGO_BIN_EXE_dotlock"), self.path())
+    }
+}
+
+/// A run of the program, or of anything in its place.
+pub struct Dotlock {
+    pub command: Command,
+    stdin: Vec<u8>,
+}
+
+impl Dotlock {
+    pub fn new(program: impl AsRef<OsStr>, dir: &Path) -> Dotlock {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("DOTLOCK_")) {
+            command.env_remove(name);
+        }
+        command.current_dir(dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Dotlock { command, stdin: Vec::new() }
+    }
+
+    pub fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(mut self, args: I) -> Dotlock {
+        self.command.args(args);
+        self
+    }
+
+    /// The arguments as one would type them, without quotes.
+    pub fn line(self, line: &str) -> Dotlock {
+        self.args(line.split_whitespace())
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Dotlock {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Dotlock {
+        self.stdin = bytes.as_ref().to_vec();
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(mut self) -> Outcome {
+        let mut child = self.command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let bytes = std::mem::take(&mut self.stdin);
+        let feeder = std::thread::spawn(move || {
+            // Whoever reads nothing of it closes the pipe.
+            let _ = stdin.write_all(&bytes);
+        });
+        let output = child.wait_with_output().unwrap();
+        feeder.join().unwrap();
+        Outcome {
+            code: dotlock::exit_code(output.status),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Starts it; standard input stays open until the test is done with it.
+    pub fn start(mut self) -> Running {
+        let mut child = self.command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&self.stdin).unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Running { child, stdin: Some(stdin), stderr }
+    }
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// It ended well, and said nothing.
+    #[track_caller]
+    pub fn ok(self) -> Outcome {
+        assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{self:?}");
+        self
+    }
+
+    /// It ended with `code`, and its message has all of `words`.
+    #[track_caller]
+    pub fn fails(self, code: i32, words: &[&str]) -> Outcome {
+        assert_eq!(self.code, code, "{self:?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} is not in {self:?}");
+        }
+        self
+    }
+}
+
+/// A run that goes on.
+pub struct Running {
+    pub child: Child,
+    pub stdin: Option<ChildStdin>,
+    stderr: BufReader<std::process::ChildStderr>,
+}
+
+impl Running {
+    /// Waits until it says a line with `word` on stderr; returns that line.
+    #[track_caller]
+    pub fn says(&mut self, word: &str) -> String {
+        let mut seen = String::new();
+        loop {
+            let mut line = String::new();
+            if self.stderr.read_line(&mut line).unwrap() == 0 {
+                panic!("it ended without saying {word:?}, but: {seen:?}");
+            }
+            if line.contains(word) {
+                return line;
+            }
+            seen += &line;
+        }
+    }
+
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Outcome {
+        drop(self.stdin.take());
+        let mut stderr = String::new();
+        self.stderr.read_to_string(&mut stderr).unwrap();
+        let mut stdout = String::new();
+        if let Some(mut out) = self.child.stdout.take() {
+            out.read_to_string(&mut stdout).unwrap();
+        }
+        let status = self.child.wait().unwrap();
+        Outcome { code: dotlock::exit_code(status), stdout, stderr }
+    }
+}
+
+/// A process of its own that runs [`ROLES`]' function of that name: this test
+/// binary, started again.
+pub struct Worker {
+    pub child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+const ROLE: &str = "DOTLOCK_TEST_ROLE";
+const MARK: &str = "worker says: ";
+
+impl Worker {
+    pub fn start(role: &str, args: &[&OsStr]) -> Worker {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "harness::worker", "--nocapture"]).env(ROLE, role);
+        for (i, arg) in args.iter().enumerate() {
+            command.env(format!("DOTLOCK_TEST_ARG{i}"), arg);
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Worker { child, to, from }
+    }
+
+    pub fn tell(&mut self, line: &str) {
+        writeln!(self.to, "{line}").unwrap();
+    }
+
+    /// The next thing that it says.
+    #[track_caller]
+    pub fn hear(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.from.read_line(&mut line).unwrap() > 0, "the worker has ended");
+            // The test runner prints, too, and not always a whole line.
+            if let Some((_, said)) = line.trim_end().split_once(MARK) {
+                return said.to_owned();
+            }
+        }
+    }
+
+    /// Waits for its end, which must be a good one.
+    #[track_caller]
+    pub fn join(mut self) {
+        drop(self.to);
+        let mut rest = String::new();
+        self.from.read_to_string(&mut rest).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{rest}");
+    }
+}
+
+/// For a role: its argument.
+pub fn arg(i: usize) -> PathBuf {
+    std::env::var_os(format!("DOTLOCK_TEST_ARG{i}")).unwrap().into()
+}
+
+/// For a role: says something to the test.
+pub fn tell(text: &str) {
+    println!("{MARK}{text}");
+}
+
+/// For a role: the next line from the test; `None` when there are no more.
+pub fn hear() -> Option<String> {
+    std::io::stdin().lines().next().map(Result::unwrap)
+}
+
+/// Not a test: what a [`Worker`] runs. Run as a test it does nothing.
+#[test]
+fn worker() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let (_, role) = ROLES.iter().find(|(name, _)| *name == role).unwrap();
+    role();
+}
+
+const ROLES: [(&str, fn()); 4] = [
+    ("count", super::contention::count),
+    ("contend", super::takeover::contend),
+    ("configure", super::interop::configure),
+    ("hold", super::takeover::hold),
+];
+
+/// Skips a test that needs what is not here, unless skips are failures.
+#[must_use]
+pub fn has(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).any(|dir| dir.join(program).is_file());
+    if !found {
+        skipped(&format!("{program} is not installed"));
+    }
+    found
+}
+
+/// Says that a program is missing; fails where CI has promised to install all.
+pub fn skipped(why: &str) {
+    assert!(std::env::var_os("DOTLOCK_TEST_NO_SKIPS").is_none(), "a skip, where none is allowed: {why}");
+    println!("skipped: {why}");
+}
+
+/// Says that the system denies what the test needs; no program could help.
+#[cfg(unix)]
+pub fn lacks_right(why: &str) {
+    println!("skipped, for want of a right: {why}");
+}
