@@ -326,6 +326,9 @@ impl Seen {
     }
 }
 
+/// Why a lock is lost that is not at its path.
+const GONE: &str = "somebody removed or replaced its lock file";
+
 /// How a commit is to be done.
 #[derive(Clone, Debug, Default)]
 pub struct CommitOptions {
@@ -422,27 +425,32 @@ impl Lock {
             Some(mode) => mode,
             None => self.fresh_mode()?,
         };
-        // The first mark stays for as long as it is P. The second would leave
-        // a target that nobody can read, if we died before taking it off; the
-        // record, which alone speaks there, stays with P all the same.
+        // The first mark stays through the sync: a power cut keeps or loses it
+        // together with P. The second would leave a target that nobody can
+        // read, if we died after the rename; the record, which alone speaks
+        // there, stays with P all the same.
         let marked = self.p.mark == Mark::First;
-        sys::set_mode(staged, mode, marked).map_err(Error::io("set the mode of", target.lock_path()))?;
+        let no_mode = || Error::io("set the mode of", target.lock_path());
+        sys::set_mode(staged, mode, marked).map_err(no_mode())?;
         sys::sync_file(staged, options.sync).map_err(Error::io("sync", target.lock_path()))?;
 
         let mut list = list();
         not_ended(&list, target)?;
         self.fence()?;
-        sys::rename(target.lock_path(), path, staged).map_err(Error::io("replace", path))?;
+        // A target never bears the mark: `git config` gives its own lock the
+        // mode of the file, and that lock would be taken for a dead one of
+        // ours. Who dies between these two calls is known by the record.
+        if marked {
+            sys::set_mode(staged, mode, false).map_err(no_mode())?;
+        }
+        match sys::rename(target.lock_path(), path, staged) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(self.lost(GONE)),
+            other => other.map_err(Error::io("replace", path))?,
+        }
         // From here on P's name is free for others: forget it before anything
         // else can happen, so that no clean-up removes theirs.
         list.entries.retain(|e| !Arc::ptr_eq(e, &self.entry));
         let Things { gate, .. } = std::mem::take(&mut *self.entry.things());
-
-        // Committed. A mark that cannot be taken off means nothing on a target,
-        // and the next write takes it off.
-        if marked {
-            let _ = sys::set_mode(staged, mode, false);
-        }
         if let Some(gate) = gate {
             gate.remove();
         }
@@ -464,17 +472,19 @@ impl Lock {
     /// from. Between this look and the rename nobody can take P away but a
     /// program that removes locks without asking.
     fn fence(&self) -> Result<()> {
-        let target = &self.entry.target;
-        let lost = |why: &str| Error::Lost { target: target.path().to_owned(), why: why.into() };
-        if !self.p.is_at_its_path(target) {
-            return Err(lost("somebody removed or replaced its lock file"));
+        if !self.p.is_at_its_path(&self.entry.target) {
+            return Err(self.lost(GONE));
         }
         match &self.seen {
             Some(seen) if *seen != Seen::of(self.stat_target()?.as_ref()) => {
-                Err(lost("it was changed meanwhile by a program that takes no lock"))
+                Err(self.lost("it was changed meanwhile by a program that takes no lock"))
             }
             _ => Ok(()),
         }
+    }
+
+    fn lost(&self, why: &str) -> Error {
+        Error::Lost { target: self.entry.target.path().to_owned(), why: why.into() }
     }
 
     /// The permissions that a new file gets here. A file made for that purpose

@@ -288,22 +288,28 @@ pub(crate) fn judge(target: &Target, exclusive: bool) -> Result<Option<Found>> {
         return Ok(None);
     }
     let record = record.filter(|r| r.speaks_of(stat.id));
-    let verdict = judge_free(&stat, record.as_ref(), sys::is_local(&grip.0), sys::KEEPS_MARKS);
+    // The mark of a lock whose target is marked too proves nothing: `git config`
+    // gives its lock the mode of the file. (A target bears the mark only if a
+    // power cut kept the rename and not the taking off before it.)
+    let copied = || sys::stat(target.path()).is_ok_and(|t| t.mark != Mark::None);
+    let mark = if stat.mark == Mark::First && copied() { Mark::None } else { stat.mark };
+    let verdict = judge_free(&stat, mark, record.as_ref(), sys::is_local(&grip.0));
     Ok(Some(Found { verdict, grip: Some(grip) }))
 }
 
 /// The rows of the table for a plain file whose kernel lock nobody has.
-/// `record` speaks of it; `keeps_marks` says whether this system does at all.
-fn judge_free(stat: &Stat, record: Option<&Record>, local: bool, keeps_marks: bool) -> Verdict {
-    let (state, unseen, evidence) = match (stat.mark, record) {
+/// `record` speaks of it; `mark` is what its mark proves.
+fn judge_free(stat: &Stat, mark: Mark, record: Option<&Record>, local: bool) -> Verdict {
+    let (state, unseen, evidence) = match (mark, record) {
         (Mark::First, _) if local => (State::Stale, false, "its owner is gone (no kernel lock)".into()),
         (_, Some(Record { life: Some(there), pid, .. })) => match sys::presence(*pid, there, local) {
             Presence::Running => (State::Held, false, "its process runs".into()),
             Presence::Unseen(why) => (State::Held, true, format!("it cannot be judged from here: {why}")),
             Presence::Gone(why) => (State::Stale, false, why.into()),
         },
-        // Unmarked like all files here, but the very file by its birth.
-        (Mark::None, Some(r)) if local && !keeps_marks && r.lock.birth.is_some() => {
+        // The very file by its birth, unmarked: about to be renamed when its
+        // owner died, or on a system that keeps no marks.
+        (Mark::None, Some(r)) if local && r.lock.birth.is_some() => {
             (State::Stale, false, "its owner is gone (no kernel lock)".into())
         }
         (Mark::None, _) => (State::Foreign, false, "made by another program".into()),
@@ -340,10 +346,13 @@ impl Found {
     /// nothing of kernel locks has been at it: looked at once more.
     pub fn remove(self, target: &Target) -> Result<()> {
         let path = target.lock_path();
-        if sys::stat(path).is_ok_and(|s| s.id == self.verdict.id) {
-            sys::unlink(path).map_err(Error::io("remove the stale lock", path))?;
+        if !sys::stat(path).is_ok_and(|s| s.id == self.verdict.id) {
+            return Ok(());
         }
-        Ok(())
+        match sys::unlink(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(Error::io("remove the stale lock", path)),
+        }
     }
 }
 
@@ -380,7 +389,7 @@ mod tests {
     }
 
     fn state(mark: Mark, record: Option<&Record>, local: bool) -> (State, bool) {
-        let v = judge_free(&file(mark), record, local, true);
+        let v = judge_free(&file(mark), mark, record, local);
         (v.state, v.unseen)
     }
 
@@ -419,16 +428,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unmarked_file_is_foreign_unless_no_file_is_marked_here_and_its_record_knows_its_birth() {
-        let unmarked = file(Mark::None);
-        let state = |r: Option<&Record>, local, marks| judge_free(&unmarked, r, local, marks).state;
+    fn an_unmarked_file_is_foreign_unless_its_record_knows_its_birth() {
+        assert_eq!(state(Mark::None, None, true), (State::Foreign, false));
         let mut r = record(Mark::First);
-        assert_eq!(state(None, true, false), State::Foreign);
-        assert_eq!(state(Some(&r), true, true), State::Foreign);
-        assert_eq!(state(Some(&r), false, false), State::Foreign);
-        assert_eq!(state(Some(&r), true, false), State::Stale);
+        assert_eq!(state(Mark::None, Some(&r), true), (State::Stale, false));
+        assert_eq!(state(Mark::None, Some(&r), false), (State::Foreign, false));
         r.lock.birth = None;
-        assert_eq!(state(Some(&r), true, false), State::Foreign);
+        assert_eq!(state(Mark::None, Some(&r), true), (State::Foreign, false));
     }
 
     #[test]

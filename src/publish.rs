@@ -43,31 +43,37 @@ impl<'a> Gatherer<'a> {
     /// Takes the next piece.
     ///
     /// # Errors
-    /// When there is no room for it.
-    pub fn push(&mut self, piece: &[u8]) -> io::Result<()> {
-        if self.spool.is_none() && self.bytes.len() + piece.len() > IN_MEMORY {
-            let spool = spool(self.target)?;
-            sys::write_all(&spool, &self.bytes)?;
-            self.bytes = Vec::new();
-            self.spool = Some(spool);
+    /// [`Error::Io`] when there is no room for it.
+    pub fn push(&mut self, piece: &[u8]) -> Result<()> {
+        if self.spool.is_none() && self.bytes.len() + piece.len() <= IN_MEMORY {
+            self.bytes.extend_from_slice(piece);
+            return Ok(());
         }
-        match &self.spool {
-            Some(spool) => sys::write_all(spool, piece),
+        self.spool_piece(piece).map_err(Error::io("spool the input in", self.target.dir()))
+    }
+
+    fn spool_piece(&mut self, piece: &[u8]) -> io::Result<()> {
+        let spool = match self.spool.take() {
+            Some(spool) => spool,
             None => {
-                self.bytes.extend_from_slice(piece);
-                Ok(())
+                let spool = spool(self.target)?;
+                sys::write_all(&spool, &std::mem::take(&mut self.bytes))?;
+                spool
             }
-        }
+        };
+        let done = sys::write_all(&spool, piece);
+        self.spool = Some(spool);
+        done
     }
 
     /// The whole.
     ///
     /// # Errors
-    /// When the spooled part cannot be rewound.
-    pub fn finish(self) -> io::Result<Input> {
+    /// [`Error::Io`] when what was spooled cannot be rewound.
+    pub fn finish(self) -> Result<Input> {
         match self.spool {
             Some(mut spool) => {
-                spool.rewind()?;
+                spool.rewind().map_err(Error::io("rewind the input in", self.target.dir()))?;
                 Ok(Input::File(spool))
             }
             None => Ok(Input::Bytes(self.bytes)),
@@ -75,14 +81,15 @@ impl<'a> Gatherer<'a> {
     }
 }
 
-/// Gathers all of `from`, for `target`.
+/// Gathers all of `from`, which messages call `name`, for `target`.
 ///
 /// # Errors
-/// What `from` says, or that there is no room.
-pub fn gather(mut from: impl Read, target: &Target) -> io::Result<Input> {
+/// [`Error::Io`] when it cannot be read, or there is no room.
+pub fn gather(mut from: impl Read, name: &Path, target: &Target) -> Result<Input> {
     let mut all = Gatherer::new(target);
     all.bytes.reserve(64 << 10);
-    from.by_ref().take(IN_MEMORY as u64).read_to_end(&mut all.bytes)?;
+    let unreadable = || Error::io("read", name);
+    from.by_ref().take(IN_MEMORY as u64).read_to_end(&mut all.bytes).map_err(unreadable())?;
     if all.bytes.len() < IN_MEMORY {
         return all.finish();
     }
@@ -92,7 +99,7 @@ pub fn gather(mut from: impl Read, target: &Target) -> io::Result<Input> {
             Ok(0) => return all.finish(),
             Ok(n) => all.push(&buffer[..n])?,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+            Err(e) => return Err(unreadable()(e)),
         }
     }
 }
@@ -101,10 +108,10 @@ pub fn gather(mut from: impl Read, target: &Target) -> io::Result<Input> {
 ///
 /// # Errors
 /// As [`gather`].
-pub fn gather_stdin(target: &Target) -> io::Result<Input> {
+pub fn gather_stdin(target: &Target) -> Result<Input> {
     match sys::stdin_file() {
         Some(file) => Ok(Input::File(file)),
-        None => gather(sys::raw_stdin(), target),
+        None => gather(sys::raw_stdin(), Path::new("standard input"), target),
     }
 }
 
@@ -116,13 +123,14 @@ pub fn gather_stdin(target: &Target) -> io::Result<Input> {
 pub fn gather_file(path: &Path, target: &Target) -> Result<Input> {
     let open = || {
         let file = File::open(path)?;
-        match file.metadata()?.file_type() {
-            t if t.is_file() => Ok(Input::File(file)),
-            t if t.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-            _ => gather(&file, target),
-        }
+        let kind = file.metadata()?.file_type();
+        Ok((file, kind))
     };
-    open().map_err(Error::io("read", path))
+    match open().map_err(Error::io("read", path))? {
+        (file, kind) if kind.is_file() => Ok(Input::File(file)),
+        (_, kind) if kind.is_dir() => Err(Error::io("read", path)(io::ErrorKind::IsADirectory.into())),
+        (file, _) => gather(&file, path, target),
+    }
 }
 
 /// Gathers what `child` writes to its standard output, which must be piped,
@@ -130,10 +138,19 @@ pub fn gather_file(path: &Path, target: &Target) -> Result<Input> {
 ///
 /// # Errors
 /// As [`gather`]; the child is then asked to end.
-pub fn gather_child(child: &mut Child, target: &Target) -> io::Result<(Input, ExitStatus)> {
+pub fn gather_child(child: &mut Child, target: &Target) -> Result<(Input, ExitStatus)> {
     let mut all = Gatherer::new(target);
-    let status = sys::read_output(child, |piece| all.push(piece))?;
-    Ok((all.finish()?, status))
+    let mut full = None;
+    let status = sys::read_output(child, |piece| {
+        all.push(piece).map_err(|e| {
+            full = Some(e);
+            io::ErrorKind::StorageFull.into()
+        })
+    });
+    match full {
+        Some(error) => Err(error),
+        None => Ok((all.finish()?, status.map_err(Error::io("read", Path::new("the command's output")))?)),
+    }
 }
 
 /// An unnamed file as near to the target as there is a directory.

@@ -1,1 +1,188 @@
+//! The n-th mutation of the file system fails, or kills: n runs upward until a
+//! run completes without a fault.
 
+use crate::harness::{Dir, Dotlock, Outcome};
+use std::path::Path;
+
+/// A command line that writes `f`, with what is there before.
+struct Row {
+    name: &'static str,
+    line: &'static str,
+    /// What `f` holds before; `None`: it does not exist.
+    old: Option<&'static str>,
+    /// Bigger than what is gathered in memory.
+    big: bool,
+    prepare: fn(&Dir),
+}
+
+const ROWS: [Row; 6] = [
+    Row { name: "replace", line: "write f", old: Some("old"), big: false, prepare: |_| {} },
+    Row { name: "create", line: "write f", old: None, big: false, prepare: |_| {} },
+    Row { name: "spooled", line: "write f --sync data", old: Some("old"), big: true, prepare: |_| {} },
+    Row { name: "copied", line: "write f --from src", old: Some("old"), big: false, prepare: source },
+    Row { name: "parents", line: "write d/e/g --parents --from src", old: None, big: false, prepare: source },
+    Row { name: "takeover", line: "write f", old: Some("old"), big: false, prepare: dead_lock },
+];
+
+const FAULTS: [&str; 7] = ["kill", "EIO", "ENOSPC", "EACCES", "EINTR", "EINVAL", "short"];
+
+fn source(dir: &Dir) {
+    dir.file("src", content(false));
+}
+
+/// A dead one's P and S, as `kill -9` leaves them.
+fn dead_lock(dir: &Dir) {
+    let killed = dir.dotlock().line("write f").stdin("dead").env("DOTLOCK_FAULT", "kill@5");
+    assert_eq!(killed.run().code, if cfg!(unix) { 137 } else { 137 });
+    assert!(dir.join("f.lock").exists(), "{:?}", dir.names());
+}
+
+fn content(big: bool) -> String {
+    if big { "n".repeat((1 << 20) + 4321) } else { "new content".into() }
+}
+
+#[test]
+fn whatever_fails_or_dies_the_file_is_old_or_new_and_nothing_needs_a_human() {
+    for row in &ROWS {
+        for fault in FAULTS {
+            let mut reached = 0;
+            for n in 1.. {
+                assert!(n < 100, "{} never completes", row.name);
+                match one(row, fault, n) {
+                    true => reached += 1,
+                    false => break,
+                }
+            }
+            let least = if fault == "short" { 1 } else { 10 };
+            assert!(reached >= least, "{} {fault}: only {reached} faults, is the hook there?", row.name);
+        }
+    }
+}
+
+/// One run with one fault; false when it completed before the fault's turn.
+fn one(row: &Row, fault: &str, n: u32) -> bool {
+    let dir = Dir::new();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    if let Some(old) = row.old {
+        dir.file("f", old);
+    }
+    (row.prepare)(&dir);
+    let others: Vec<_> = if dir.join("src").exists() { vec!["src".to_owned()] } else { vec![] };
+    let new = content(row.big);
+    let file = row.line.split_whitespace().find(|w| w.ends_with('f') || w.ends_with('g')).unwrap();
+
+    let out = faulty(dir.dotlock(), row.line, fault, n, log.path(), &new).run();
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    let context = format!("{} {fault}@{n} ({}): {out:?}, {:?}", row.name, log.trim(), dir.names());
+    let reached = !log.is_empty();
+    let struck = reached && !log.contains("passed");
+
+    // The target: old or new, whole.
+    let found = std::fs::read_to_string(dir.join(file)).ok();
+    let is_new = found.as_deref() == Some(&new);
+    assert!(is_new || found.as_deref() == row.old, "neither old nor new: {context}");
+
+    // The exit code and the message.
+    let undurable = out.stderr.contains("not yet durable");
+    match out.code {
+        137 => assert!(fault == "kill" && struck, "{context}"),
+        0 => assert!(is_new && fault != "kill" || !struck, "{context}"),
+        1 => assert!(struck && is_new == undurable && out.stderr.contains(file), "{context}"),
+        _ => panic!("an exit code of its own: {context}"),
+    }
+    if fault == "EINTR" || fault == "short" {
+        assert_eq!(out.code, 0, "to be tried again: {context}");
+    }
+    if fault == "EINVAL" && log.contains("SyncDir") {
+        assert_eq!(out.code, 0, "such a directory needs no syncing: {context}");
+    }
+
+    // Nothing left behind, unless death or the removal itself prevented it.
+    let clean = || {
+        let mut expected = others.clone();
+        if dir.join(file).exists() {
+            expected.push(file.split('/').next().unwrap().to_owned());
+        }
+        expected.sort();
+        expected
+    };
+    if out.code != 137 && !log.contains("Unlink") {
+        assert_eq!(dir.names(), clean(), "{context}");
+    }
+
+    // The next one, with no option and no human.
+    let again = format!("write --wait 5s --parents {file}");
+    let next = dir.dotlock().line(&again).stdin("next").run();
+    assert_eq!(next.code, 0, "{next:?} after {context}");
+    assert_eq!(std::fs::read_to_string(dir.join(file)).unwrap(), "next", "{context}");
+    assert_eq!(dir.names(), clean(), "after the next write: {context}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(dir.join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o1000, 0, "the mark is still there: {context}");
+    }
+    reached
+}
+
+fn faulty(run: Dotlock, line: &str, fault: &str, n: u32, log: &Path, new: &str) -> Dotlock {
+    run.line(line).env("DOTLOCK_FAULT", format!("{fault}@{n}")).env("DOTLOCK_FAULT_LOG", log).stdin(new)
+}
+
+#[test]
+fn the_next_one_recovers_even_when_its_own_recoverer_was_killed() {
+    for first in 1..30 {
+        for second in 1..30 {
+            let dir = Dir::new();
+            dir.file("f", "old");
+            let killed = |n: u32| -> Outcome {
+                dir.dotlock().line("write f").stdin("new").env("DOTLOCK_FAULT", format!("kill@{n}")).run()
+            };
+            if killed(first).code == 0 {
+                assert!(first > 10);
+                return;
+            }
+            let done = killed(second).code == 0;
+            let text = dir.read("f");
+            assert!(text == "old" || text == "new", "{text:?} after {first}, {second}");
+            dir.dotlock().line("write -w 5s f").stdin("next").run().ok();
+            assert_eq!((dir.read("f").as_str(), dir.names()), ("next", vec!["f".to_owned()]));
+            if done {
+                break;
+            }
+        }
+    }
+    panic!("it never completes");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_leaves_everything_as_it_was() {
+    use crate::harness::lacks_right;
+    use std::process::Command;
+    let dir = Dir::new();
+    let disk = dir.join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=256k", "none"]).arg(&disk);
+    if !mount.output().is_ok_and(|o| o.status.success()) {
+        return lacks_right("mounting a small file system");
+    }
+    struct Mounted<'a>(&'a Path);
+    impl Drop for Mounted<'_> {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg("-l").arg(self.0).status();
+        }
+    }
+    let _mounted = Mounted(&disk);
+    std::fs::write(disk.join("f"), "old").unwrap();
+    // Gathered in memory, spooled, and copied from a file.
+    dir.file("src", "x".repeat(400 << 10));
+    for (line, bytes) in [("write disk/f", 400 << 10), ("write disk/f", 3 << 20), ("write disk/f --from src", 0)] {
+        let out = dir.dotlock().line(line).stdin("x".repeat(bytes)).run();
+        out.fails(1, &["No space left", "free some space"]);
+        assert_eq!(dir.read("disk/f"), "old");
+        let names: Vec<_> = std::fs::read_dir(&disk).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["f"]);
+    }
+}

@@ -1,1 +1,184 @@
+//! A directory in which others have put what they like.
 
+use crate::harness::{Dir, Dotlock, lacks_right};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
+use std::path::Path;
+use std::process::Command;
+
+fn fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// Every write ends at once, with a clean message; the file and the directory
+/// are as before.
+fn survives(dir: &Dir, code: i32, words: &[&str]) {
+    let before = dir.names();
+    let out = dir.dotlock().line("write -n f").stdin("new").run();
+    assert!(!out.stderr.trim_end().contains(|c: char| c.is_control()), "{out:?}");
+    out.fails(code, words);
+    assert_eq!(dir.read("f"), "old");
+    assert_eq!(dir.names(), before);
+}
+
+#[test]
+fn no_plain_file_in_place_of_the_lock_is_no_lock() {
+    let make: [(fn(&Path), &str); 4] = [
+        (|p| symlink("/etc/passwd", p).unwrap(), "a symbolic link"),
+        (|p| symlink("/nonexistent/x", p).unwrap(), "a symbolic link"),
+        (fifo, "a FIFO"),
+        (|p| std::fs::create_dir(p).unwrap(), "a directory"),
+    ];
+    for name in ["f.lock", "f~owner.lock"] {
+        for (make, word) in make {
+            let dir = Dir::new();
+            dir.file("f", "old");
+            make(&dir.join(name));
+            survives(&dir, 3, &["refused", name, word]);
+        }
+    }
+}
+
+#[test]
+fn a_socket_in_place_of_the_gate_is_refused() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    let _socket = std::os::unix::net::UnixListener::bind(dir.join("f~owner.lock")).unwrap();
+    survives(&dir, 3, &["a socket"]);
+}
+
+#[test]
+fn a_huge_lock_is_not_read_and_a_huge_gate_is_used() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    File::create(dir.join("f.lock")).unwrap().set_len(1 << 30).unwrap();
+    survives(&dir, 75, &["foreign"]);
+    std::fs::remove_file(dir.join("f.lock")).unwrap();
+    File::create(dir.join("f~owner.lock")).unwrap().set_len(1 << 30).unwrap();
+    dir.dotlock().line("write -n f").stdin("new").run().ok();
+    assert_eq!((dir.read("f").as_str(), dir.names()), ("new", vec!["f".to_owned()]));
+}
+
+#[test]
+fn nothing_of_a_hostile_record_reaches_the_terminal() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    let lock = dotlock::acquire(dir.join("f"), &dotlock::Policy::default()).unwrap();
+    let meta = dir.join("f.lock").metadata().unwrap();
+    let birth = meta.created().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    for label in ["\\u001b[31mred\\u001b]0;title\\u0007", "a\\nb", "\\u202eback", "x"] {
+        let label = if label == "x" { "x".repeat(12_000) } else { label.to_owned() };
+        let record = format!(
+            r#"{{"v":1,"lock":{{"number":{},"birth":{birth}}},"pid":4711,"program":"p","label":"{label}","user":"u","host":"h","since":"s","unknown":[]}}"#,
+            meta.ino(),
+        );
+        std::fs::write(dir.join("f~owner.lock"), record).unwrap();
+        let out = dir.dotlock().line("write -n f").stdin("new").run().fails(75, &["pid 4711"]);
+        assert!(!out.stderr.trim_end().contains(|c: char| c.is_control() || c == '\u{202E}'), "{out:?}");
+        assert!(out.stderr.len() < 10_000);
+    }
+    for garbage in ["\u{1b}[2J", "{", "[]", r#"{"v":99}"#, &"x".repeat(1 << 20)] {
+        std::fs::write(dir.join("f~owner.lock"), garbage).unwrap();
+        let out = dir.dotlock().line("write -n f").stdin("new").run().fails(75, &["its owner is alive"]);
+        assert!(!out.stderr.trim_end().contains(char::is_control), "{out:?}");
+    }
+    lock.roll_back();
+}
+
+#[test]
+fn a_name_with_control_characters_is_shown_without() {
+    let dir = Dir::new();
+    let out = dir.dotlock().args(["write", "no\x1b[31m/f"]).stdin("x").run().fails(1, &["no such directory"]);
+    assert!(!out.stderr.trim_end().contains(char::is_control), "{out:?}");
+}
+
+#[test]
+fn what_is_no_plain_file_is_no_target() {
+    let dir = Dir::new();
+    std::fs::create_dir(dir.join("d")).unwrap();
+    fifo(&dir.join("p"));
+    symlink("d", dir.join("l")).unwrap();
+    for (name, word) in [("d", "a directory"), ("l", "a directory"), ("p", "a FIFO"), ("/dev/null", "a device")] {
+        dir.dotlock().args(["write", name]).stdin("x").run().fails(1, &["cannot replace", word]);
+    }
+    dir.dotlock().line("write no/such/f").stdin("x").run().fails(1, &["no such directory", "--parents"]);
+    dir.dotlock().line("write .").stdin("x").run().fails(1, &["a directory"]);
+    assert_eq!(dir.names(), ["d", "l", "p"]);
+}
+
+/// The program as another user, if we may become one.
+fn as_nobody(dir: &Dir) -> Option<Dotlock> {
+    use std::os::unix::process::CommandExt;
+    let copy = dir.path().parent().unwrap().join(format!("dotlock-nobody-{}", std::process::id()));
+    if !rustix::process::geteuid().is_root() {
+        lacks_right("becoming another user");
+        return None;
+    }
+    // The build directory may be out of the other's reach.
+    if !copy.exists() {
+        let fresh = copy.with_extension(format!("{:?}", std::thread::current().id()));
+        std::fs::copy(env!("CARGO_BIN_EXE_dotlock"), &fresh).unwrap();
+        std::fs::set_permissions(&fresh, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::rename(&fresh, &copy).unwrap();
+    }
+    let mut run = Dotlock::new(&copy, dir.path());
+    run.command.uid(65534).gid(65534);
+    Some(run)
+}
+
+#[test]
+fn another_users_files_in_a_shared_directory_stop_nobody_for_good() {
+    let protected = Path::new("/proc/sys/fs/protected_regular");
+    let before = std::fs::read(protected).unwrap_or_default();
+    for setting in ["0", "2"] {
+        if std::fs::write(protected, setting).is_err() {
+            lacks_right("setting fs.protected_regular");
+        }
+        // As /tmp: anybody makes files, only their owner removes them.
+        let dir = Dir::new();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o1777)).unwrap();
+        let Some(write) = as_nobody(&dir) else { return };
+        write.line("write -n f").stdin("theirs").run().ok();
+        assert_eq!((dir.read("f").as_str(), dir.names()), ("theirs", vec!["f".to_owned()]));
+
+        // Our S is left behind, one that they can read and one that they cannot.
+        for mode in [0o644, 0o600] {
+            let gate = dir.file("f~owner.lock", "");
+            std::fs::set_permissions(&gate, PermissionsExt::from_mode(mode)).unwrap();
+            as_nobody(&dir).unwrap().line("write -n f").stdin("still").run().ok();
+            assert_eq!(dir.read("f"), "still");
+            assert_eq!(dir.names(), ["f", "f~owner.lock"], "another's file stays in a sticky directory");
+            dir.dotlock().line("write -n f").stdin("ours").run();
+            assert_eq!(dir.names(), ["f"]);
+            std::fs::remove_file(dir.join("f")).unwrap();
+            as_nobody(&dir).unwrap().line("write -n f").stdin("theirs").run().ok();
+        }
+
+        // Our lock, alive and dead: they can tell neither, and touch neither.
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o1600).open(dir.join("f.lock")).unwrap();
+        let out = as_nobody(&dir).unwrap().line("write -n f").stdin("x").run();
+        out.fails(75, &["cannot be opened"]);
+        assert_eq!(dir.names(), ["f", "f.lock"]);
+        // We can.
+        dir.dotlock().line("write -n f").stdin("ours").run().ok();
+        assert_eq!(dir.names(), ["f"]);
+    }
+    let _ = std::fs::write(protected, before);
+}
+
+#[test]
+fn in_a_directory_without_permission_nothing_is_made() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let Some(write) = as_nobody(&dir) else { return };
+    write.line("write -n f").stdin("x").run().fails(1, &["cannot create", "Permission denied"]);
+    assert_eq!(dir.names(), ["f"]);
+    chown(dir.path(), Some(65534), Some(65534)).unwrap();
+    // The owner cannot be kept by one who may not give files away; he is told.
+    let out = as_nobody(&dir).unwrap().line("write -n f").stdin("new").run();
+    assert_eq!(out.code, 0, "{out:?}");
+    assert!(out.stderr.contains("could not keep owner and group (0:0)"), "{out:?}");
+    assert_eq!(dir.join("f").metadata().unwrap().uid(), 65534);
+}

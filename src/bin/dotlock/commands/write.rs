@@ -27,7 +27,7 @@ pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
         if !args.say.quiet && std::io::stdin().is_terminal() {
             say(format_args!("reading from the terminal; Ctrl-D ends it, Ctrl-C gives up"));
         }
-        dotlock::gather_stdin(&target).context("cannot read standard input")?
+        dotlock::gather_stdin(&target)?
     };
 
     interrupt::note();
@@ -84,7 +84,7 @@ fn output_of(program: &OsString, args: &[OsString], target: &Target) -> anyhow::
     interrupt::set_child(child.id());
     let gathered = dotlock::gather_child(&mut child, target);
     interrupt::set_child(0);
-    let (input, status) = gathered.with_context(|| format!("cannot read the output of {shown}"))?;
+    let (input, status) = gathered?;
     match dotlock::exit_code(status) {
         0 => Ok(Ok(input)),
         code => {
