@@ -1,5 +1,7 @@
 //! Tests of the program and the library from outside.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
 mod cli;
 mod contention;
 mod faults;

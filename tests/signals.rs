@@ -1,1 +1,178 @@
+//! Signals: who ends, by what, and what is left.
 
+use crate::harness::{Dir, Dotlock, Running, has};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+
+fn send(run: &Running, signal: Signal) {
+    kill_process(Pid::from_child(&run.child), signal).unwrap();
+}
+
+/// A writer that waits behind a lock of another program.
+fn waiting(dir: &Dir, before: &str) -> Running {
+    dir.file("f", "old");
+    dir.file("f.lock", "");
+    let shell = format!("{before} exec {} write --wait forever f", env!("CARGO_BIN_EXE_dotlock"));
+    let mut run = Dotlock::new("sh", dir.path()).args(["-c", shell.as_str()]).stdin("new").start();
+    drop(run.stdin.take());
+    run.says("waiting for the lock");
+    run
+}
+
+#[test]
+fn ctrl_c_on_a_pipeline_never_commits_half_a_file() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    for round in 0..200 {
+        let (from_generator, to_dotlock) = std::io::pipe().unwrap();
+        let mut generator = Command::new("sh");
+        // Writes half, says so, and goes on until it is ended.
+        generator.args(["-c", "printf half; echo said >&2; exec sleep 1000"]);
+        generator.stdout(to_dotlock).stderr(Stdio::piped()).process_group(0);
+        let mut generator_run = generator.spawn().unwrap();
+        drop(generator);
+        let group = Pid::from_child(&generator_run);
+
+        let mut writer = dir.dotlock().line("write f").command;
+        writer.stdin(from_generator).process_group(group.as_raw_nonzero().get());
+        let mut writer_run = writer.spawn().unwrap();
+        drop(writer);
+        // Sometimes before anything is written, sometimes well after.
+        if round % 2 == 0 {
+            let mut said = [0; 5];
+            std::io::Read::read_exact(generator_run.stderr.as_mut().unwrap(), &mut said).unwrap();
+        }
+        // As the terminal does: the whole group at once.
+        kill_process_group(group, Signal::INT).unwrap();
+        assert_eq!(generator_run.wait().unwrap().signal(), Some(2));
+        assert_eq!(writer_run.wait().unwrap().signal(), Some(2), "round {round}");
+        assert_eq!((dir.read("f").as_str(), dir.names()), ("old", vec!["f".to_owned()]), "round {round}");
+    }
+}
+
+#[test]
+fn a_waiter_ends_by_the_signal_itself_and_leaves_nothing() {
+    for (signal, number) in [(Signal::INT, 2), (Signal::TERM, 15), (Signal::HUP, 1), (Signal::QUIT, 3)] {
+        let dir = Dir::new();
+        let mut run = waiting(&dir, "");
+        send(&run, signal);
+        assert_eq!(run.child.wait().unwrap().signal(), Some(number));
+        assert_eq!((dir.read("f").as_str(), dir.names()), ("old", vec!["f".to_owned(), "f.lock".to_owned()]));
+    }
+}
+
+#[test]
+fn a_waiter_behind_a_holder_leaves_the_holders_files() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    let lock = dotlock::acquire(dir.join("f"), &dotlock::Policy::default()).unwrap();
+    let mut run = dir.dotlock().line("write f").stdin("new").start();
+    drop(run.stdin.take());
+    run.says("waiting for the lock");
+    send(&run, Signal::TERM);
+    assert_eq!(run.child.wait().unwrap().signal(), Some(15));
+    assert_eq!(dir.names(), ["f", "f.lock", "f~owner.lock"]);
+    lock.commit(&dotlock::CommitOptions::default()).unwrap();
+    assert_eq!(dir.names(), ["f"]);
+}
+
+#[test]
+fn a_hangup_that_was_ignored_stays_ignored() {
+    let dir = Dir::new();
+    let run = waiting(&dir, "trap '' HUP;");
+    send(&run, Signal::HUP);
+    std::fs::remove_file(dir.join("f.lock")).unwrap();
+    assert_eq!(run.end().code, 0);
+    assert_eq!((dir.read("f").as_str(), dir.names()), ("new", vec!["f".to_owned()]));
+}
+
+#[test]
+fn a_signal_during_a_big_copy_leaves_nothing() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    // Sparse: long to copy, quick to make.
+    std::fs::File::create(dir.join("src")).unwrap().set_len(8 << 30).unwrap();
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut run = dir.dotlock().line("write --sync none f --from src").start();
+        while !dir.join("f.lock").exists() {
+            assert!(run.child.try_wait().unwrap().is_none(), "it ended too early");
+            std::thread::yield_now();
+        }
+        send(&run, signal);
+        assert_eq!(run.child.wait().unwrap().signal(), Some(signal.as_raw()));
+        assert_eq!((dir.read("f").as_str(), dir.names()), ("old", vec!["f".to_owned(), "src".to_owned()]));
+    }
+}
+
+#[test]
+fn signals_at_any_moment_leave_old_or_new_and_nothing_else() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    for round in 0..150_u32 {
+        let mut run = dir.dotlock().line("write f").stdin("new").start();
+        drop(run.stdin.take());
+        // Spread over its few milliseconds by spinning, as no event tells.
+        let spin = std::time::Instant::now() + std::time::Duration::from_micros(u64::from(round % 75) * 60);
+        while std::time::Instant::now() < spin {
+            std::hint::spin_loop();
+        }
+        let _ = kill_process(Pid::from_child(&run.child), [Signal::TERM, Signal::INT][round as usize % 2]);
+        run.child.wait().unwrap();
+        let text = dir.read("f");
+        assert!(text == "old" || text == "new", "{text:?}");
+        assert_eq!(dir.names(), ["f"], "round {round}");
+        dir.file("f", "old");
+    }
+}
+
+#[test]
+fn a_file_over_the_limit_is_an_error_and_not_a_death() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    let shell = format!("ulimit -f 8; exec {} write f", env!("CARGO_BIN_EXE_dotlock"));
+    for size in [100 << 10, 2 << 20] {
+        let run = Dotlock::new("sh", dir.path()).args(["-c", shell.as_str()]).stdin("x".repeat(size));
+        run.run().fails(1, &["File too large"]);
+        assert_eq!((dir.read("f").as_str(), dir.names()), ("old", vec!["f".to_owned()]));
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_reason_to_leave_a_lock() {
+    let dir = Dir::new();
+    let mut run = dir.dotlock().line("write --json f").start();
+    drop(run.child.stdout.take());
+    std::io::Write::write_all(run.stdin.as_mut().unwrap(), b"new").unwrap();
+    let out = run.end();
+    assert_eq!((out.code, out.stderr.as_str()), (0, ""));
+    assert_eq!((dir.read("f").as_str(), dir.names()), ("new", vec!["f".to_owned()]));
+}
+
+#[test]
+fn a_signal_is_passed_on_to_the_command() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    // It tells that it got the signal by closing its stderr at last.
+    let command = "trap 'echo got it >&2; exit 0' TERM; echo ready >&2; while :; do :; done";
+    let mut run = dir.dotlock().args(["write", "f", "--", "sh", "-c", command]).start();
+    run.says("ready");
+    send(&run, Signal::TERM);
+    run.says("got it");
+    assert_eq!(run.child.wait().unwrap().signal(), Some(15));
+    assert_eq!((dir.read("f").as_str(), dir.names()), ("old", vec!["f".to_owned()]));
+}
+
+#[test]
+fn what_a_command_leaves_running_is_not_waited_for() {
+    if !has("sleep") {
+        return;
+    }
+    let dir = Dir::new();
+    // The sleeper keeps the pipe open; it is ended through the pid it left.
+    let command = "sleep 1000 2>&- & echo $! > pid; echo whole";
+    dir.dotlock().args(["write", "f", "--", "sh", "-c", command]).run().ok();
+    assert_eq!(dir.read("f"), "whole\n");
+    let pid = dir.read("pid").trim().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+}

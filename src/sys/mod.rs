@@ -18,6 +18,7 @@ pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
 
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -120,6 +121,38 @@ pub(crate) enum Presence {
     Gone(&'static str),
     /// It cannot be seen from here; why.
     Unseen(String),
+}
+
+/// What tells a process from any other that ever had or will have its number,
+/// where the system knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Host {
+    /// Which run of the system.
+    pub boot: Option<String>,
+    /// In which namespace the process's number counts.
+    pub pid_namespace: Option<u64>,
+    /// When the process started, in units of the system's own.
+    pub start: Option<u64>,
+}
+
+impl Host {
+    /// What is certain of a process there without looking for it, as seen from
+    /// `here`; `None` if it can be looked for. `local` says that its record lies
+    /// on a file system that only this machine mounts.
+    fn elsewhere(&self, here: &Host, local: bool) -> Option<Presence> {
+        match (&self.boot, &here.boot) {
+            (Some(a), Some(b)) if a == b => {}
+            (Some(_), Some(_)) if local => return Some(Presence::Gone("it ran before this boot")),
+            (Some(_), Some(_)) => {
+                return Some(Presence::Unseen("it ran on another machine, or before this boot".into()));
+            }
+            _ if !local => return Some(Presence::Unseen("which machine it ran on is not known".into())),
+            _ => {}
+        }
+        let apart = self.pid_namespace != here.pid_namespace;
+        apart.then(|| Presence::Unseen("it runs in another pid namespace (container)".into()))
+    }
 }
 
 /// Writes all of `bytes` at the file's position.

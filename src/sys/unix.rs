@@ -5,7 +5,7 @@ mod process;
 pub mod signal;
 
 pub(crate) use metadata::keep_metadata;
-pub(crate) use process::{Host, host_name, presence, this_host};
+pub(crate) use process::{host_name, presence, this_host};
 
 use super::{FileId, Grip, Kind, Mark, Op, Stat, Sync, again, fault};
 use std::fs::{File, Metadata, OpenOptions};

@@ -21,13 +21,13 @@ fn main() -> ! {
             let closed = |e: &(dyn std::error::Error + 'static)| {
                 e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
             };
-            if error.downcast_ref::<dotlock::Error>().is_none() && error.chain().any(closed) {
-                Exit::Done.code()
-            } else {
-                let exit = Exit::of(&error);
-                say(format_args!("{error:#}"));
-                exit.code()
+            match error.downcast_ref::<dotlock::Error>() {
+                // It names its cause itself.
+                Some(error) => say(format_args!("{error}")),
+                None if error.chain().any(closed) => std::process::exit(Exit::Done.code()),
+                None => say(format_args!("{error:#}")),
             }
+            Exit::of(&error).code()
         }
     };
     interrupt::end_if_interrupted();

@@ -1,23 +1,9 @@
 //! Which process is which: its number alone says little, as numbers are used
 //! again, per boot and per container.
 
-use crate::sys::Presence;
+use crate::sys::{Host, Presence};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
-use serde::{Deserialize, Serialize};
-
-/// What tells this process from any other that ever had or will have its
-/// number, where the system knows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Host {
-    /// Which run of the system.
-    pub boot: Option<String>,
-    /// In which namespace the process's number counts.
-    pub pid_namespace: Option<u64>,
-    /// When the process started, in units of the system's own.
-    pub start: Option<u64>,
-}
 
 /// Where `pid` runs, as seen by this process.
 pub(crate) fn this_host(pid: u32) -> Host {
@@ -27,16 +13,8 @@ pub(crate) fn this_host(pid: u32) -> Host {
 /// What can be said from here of the process `pid` on `host`; `local` says
 /// that its record lies on a file system that only this machine mounts.
 pub(crate) fn presence(pid: u32, there: &Host, local: bool) -> Presence {
-    let here = this_host(std::process::id());
-    match (&there.boot, &here.boot) {
-        (Some(a), Some(b)) if a == b => {}
-        (Some(_), Some(_)) if local => return Presence::Gone("it ran before this boot"),
-        (Some(_), Some(_)) => return Presence::Unseen("it ran on another machine, or before this boot".into()),
-        _ if !local => return Presence::Unseen("which machine it ran on is not known".into()),
-        _ => {}
-    }
-    if there.pid_namespace != here.pid_namespace {
-        return Presence::Unseen("it runs in another pid namespace (container)".into());
+    if let Some(elsewhere) = there.elsewhere(&this_host(std::process::id()), local) {
+        return elsewhere;
     }
     let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return Presence::Gone("its process number is impossible");
