@@ -61,7 +61,10 @@ pub enum Error {
         signal: Option<i32>,
     },
     /// The target has its new content, but a power cut could still undo that.
-    #[error("{} was written, but it is not yet durable: syncing its directory failed: {source}", show(target))]
+    #[error(
+        "{} was written, but it is not yet durable: syncing its directory failed: {source}",
+        show(target)
+    )]
     NotDurable {
         /// The file that was written.
         target: PathBuf,

@@ -76,7 +76,8 @@ fn cannot_create(target: &Target, source: io::Error) -> Error {
 }
 
 fn not_a_gate(target: &Target, kind: Kind) -> Error {
-    let why = format!("it is {}, where only dotlock puts files; see what made it, and remove it", kind.describe());
+    let why =
+        format!("it is {}, where only dotlock puts files; see what made it, and remove it", kind.describe());
     Error::refused(target.gate_path(), why)
 }
 

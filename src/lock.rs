@@ -210,7 +210,9 @@ pub fn acquire_target(target: &Target, policy: &Policy) -> Result<Lock> {
     };
     let mut broke = 0;
     let mut verdict = None;
-    let p = match wait.until(|locked| take(&entry, gate.as_deref(), mark, locked.is_some(), policy, &mut broke, &mut verdict))? {
+    let p = match wait.until(|locked| {
+        take(&entry, gate.as_deref(), mark, locked.is_some(), policy, &mut broke, &mut verdict)
+    })? {
         Waited::Done(p) => p,
         Waited::TooLong => return Err(busy(&wait, verdict)),
     };

@@ -255,7 +255,10 @@ pub(crate) fn judge(target: &Target, exclusive: bool) -> Result<Option<Found>> {
         return Ok(Some(Found { verdict, grip: None }));
     }
     if let Some(tool) = path.file_name().and_then(package_manager) {
-        let verdict = plain(State::NotALock, format!("looks like {tool}'s {}", show(Path::new(path.file_name().unwrap_or_default()))));
+        let verdict = plain(
+            State::NotALock,
+            format!("looks like {tool}'s {}", show(Path::new(path.file_name().unwrap_or_default()))),
+        );
         return Ok(Some(Found { verdict, grip: None }));
     }
     let record = Record::read_at(target.gate_path());

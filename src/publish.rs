@@ -206,7 +206,12 @@ pub struct Published {
 /// # Errors
 /// As [`crate::acquire`] and [`Lock::commit`], and [`Error::Refused`] when the
 /// file would become empty.
-pub fn publish(target: &Target, input: Input, policy: &Policy, options: &PublishOptions) -> Result<Published> {
+pub fn publish(
+    target: &Target,
+    input: Input,
+    policy: &Policy,
+    options: &PublishOptions,
+) -> Result<Published> {
     plain_file(target.path())?;
     let made = if options.parents { Parents::make(target)? } else { Parents(Vec::new()) };
     let lock = acquire_target(target, policy)?;

@@ -150,7 +150,8 @@ fn check_name(path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default();
     let bytes = name.as_encoded_bytes();
     if bytes.len() > LONGEST_NAME {
-        let why = format!("the name has {} bytes; its lock would not fit (at most {LONGEST_NAME})", bytes.len());
+        let why =
+            format!("the name has {} bytes; its lock would not fit (at most {LONGEST_NAME})", bytes.len());
         return Err(Error::refused(path, why));
     }
     let ours = [b"~owner".as_slice(), b"~pid", b"~readers", b"~inner"];
@@ -158,7 +159,9 @@ fn check_name(path: &Path) -> Result<()> {
     if ours.iter().any(|end| bytes.ends_with(end)) || bytes.windows(stage.len()).any(|w| w == stage) {
         return Err(Error::refused(path, "names like this are dotlock's own, or git's"));
     }
-    if bytes.ends_with(b".lock") && sys::stat(path).is_ok_and(|s| s.kind == Kind::Regular && s.mark != Mark::None) {
+    if bytes.ends_with(b".lock")
+        && sys::stat(path).is_ok_and(|s| s.kind == Kind::Regular && s.mark != Mark::None)
+    {
         return Err(Error::refused(path, "it is a lock of dotlock itself; name the file that it protects"));
     }
     Ok(())

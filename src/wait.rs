@@ -164,7 +164,11 @@ pub(crate) struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    pub fn begin(policy: &'a Policy, target: &'a Path, look: impl Fn() -> Option<Verdict> + Sync + 'a) -> Wait<'a> {
+    pub fn begin(
+        policy: &'a Policy,
+        target: &'a Path,
+        look: impl Fn() -> Option<Verdict> + Sync + 'a,
+    ) -> Wait<'a> {
         let begun = Instant::now();
         Wait {
             policy,
@@ -326,7 +330,12 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     [a, b].into_iter().flatten().min()
 }
 
-fn notice(policy: &Policy, target: &Path, look: &(dyn Fn() -> Option<Verdict> + Sync), deadline: Option<Instant>) {
+fn notice(
+    policy: &Policy,
+    target: &Path,
+    look: &(dyn Fn() -> Option<Verdict> + Sync),
+    deadline: Option<Instant>,
+) {
     let verdict = look();
     let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
     policy.tell(&Event::Waiting { target, verdict: verdict.as_ref(), left });

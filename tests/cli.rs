@@ -164,7 +164,7 @@ fn a_wrong_command_line_is_2_and_touches_nothing() {
         "write f -v -q",
         "completions tcsh",
     ] {
-        dir.dotlock().line(line).stdin("x").run().fails(2, &["Usage"]);
+        dir.dotlock().line(line).stdin("x").run().fails(2, &["--help"]);
     }
     assert!(dir.names().is_empty());
 }

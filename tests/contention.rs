@@ -82,7 +82,10 @@ fn a_waiter_is_told_who_holds_the_lock_and_gets_it_when_it_is_free() {
     drop(waiter.stdin.take());
     let said = waiter.says("waiting for the lock of");
     let pid = format!("pid {}", std::process::id());
-    assert!(said.contains(&pid) && said.contains("the-holder") && said.contains("as long as it takes"), "{said}");
+    assert!(
+        said.contains(&pid) && said.contains("the-holder") && said.contains("as long as it takes"),
+        "{said}"
+    );
     lock.roll_back();
     assert_eq!(waiter.end().code, 0);
     assert_eq!(dir.read("f"), "new");
@@ -98,7 +101,8 @@ fn a_wait_ends_at_its_deadline_and_the_waiter_never_gets_the_lock_later() {
     late.fails(75, &["is locked", "held by pid", "alive (kernel lock)", "waited 0.2 s"]);
     // In this process, too: a thread left behind would get it on release.
     let policy = Policy::default().wait(std::time::Duration::from_millis(50));
-    let other = std::thread::scope(|s| s.spawn(|| dotlock::acquire(&file, &policy).map(drop)).join().unwrap());
+    let other =
+        std::thread::scope(|s| s.spawn(|| dotlock::acquire(&file, &policy).map(drop)).join().unwrap());
     assert!(matches!(other, Err(Error::Busy { .. })));
     lock.roll_back();
     assert_eq!(dir.names(), ["f"]);

@@ -184,7 +184,9 @@ fn a_full_disk_leaves_everything_as_it_was() {
     std::fs::write(disk.join("f"), "old").unwrap();
     // Gathered in memory, spooled, and copied from a file.
     dir.file("src", "x".repeat(400 << 10));
-    for (line, bytes) in [("write disk/f", 400 << 10), ("write disk/f", 3 << 20), ("write disk/f --from src", 0)] {
+    for (line, bytes) in
+        [("write disk/f", 400 << 10), ("write disk/f", 3 << 20), ("write disk/f --from src", 0)]
+    {
         let out = dir.dotlock().line(line).stdin("x".repeat(bytes)).run();
         out.fails(1, &["No space left", "free some space"]);
         assert_eq!(dir.read("disk/f"), "old");

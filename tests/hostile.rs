@@ -98,7 +98,9 @@ fn what_is_no_plain_file_is_no_target() {
     std::fs::create_dir(dir.join("d")).unwrap();
     fifo(&dir.join("p"));
     symlink("d", dir.join("l")).unwrap();
-    for (name, word) in [("d", "a directory"), ("l", "a directory"), ("p", "a FIFO"), ("/dev/null", "a device")] {
+    for (name, word) in
+        [("d", "a directory"), ("l", "a directory"), ("p", "a FIFO"), ("/dev/null", "a device")]
+    {
         dir.dotlock().args(["write", name]).stdin("x").run().fails(1, &["cannot replace", word]);
     }
     dir.dotlock().line("write no/such/f").stdin("x").run().fails(1, &["no such directory", "--parents"]);

@@ -131,7 +131,8 @@ fn gitoxide_and_dotlock_count_together() {
             scope.spawn(|| {
                 for _ in 0..50 {
                     let patience = Fail::AfterDurationWithBackoff(Duration::from_secs(60));
-                    let mut lock = gix_lock::File::acquire_to_update_resource(&file, patience, None, 0).unwrap();
+                    let mut lock =
+                        gix_lock::File::acquire_to_update_resource(&file, patience, None, 0).unwrap();
                     let text = std::fs::read_to_string(&file).unwrap();
                     lock.write_all(next(&text).as_bytes()).unwrap();
                     lock.commit().unwrap();

@@ -15,7 +15,9 @@ fn all_names_of_one_file_are_one_lock() {
     symlink("sub/../link", dir.join("chain")).unwrap();
     symlink(dir.path(), dir.join("sub/up")).unwrap();
     let lock = dotlock::acquire(&file, &Policy::default()).unwrap();
-    for name in ["f", "./f", "f/", "f//", "sub/../f", "link", "link/", "chain", "sub/up/f", "sub/up/sub/up/link"] {
+    for name in
+        ["f", "./f", "f/", "f//", "sub/../f", "link", "link/", "chain", "sub/up/f", "sub/up/sub/up/link"]
+    {
         dir.dotlock().args(["write", "-n", name]).stdin("x").run().fails(75, &["is locked"]);
     }
     lock.roll_back();

@@ -22,7 +22,9 @@ fn the_examples_do_what_the_readme_says() {
         let block = block.split("```").next().unwrap();
         for part in block.split("$ ").skip(1) {
             let (command, expected) = part.split_once('\n').unwrap();
-            let run = Dotlock::new("sh", dir.path()).env("PATH", &path).args(["-c", &format!("{command} 2>&1")]);
+            let run = Dotlock::new("sh", dir.path())
+                .env("PATH", &path)
+                .args(["-c", &format!("exec 2>&1; {command}")]);
             let printed = run.run().stdout.replace(dir.path().to_str().unwrap(), "/srv/app");
             assert!(fits(expected, &printed), "$ {command}\nprinted:\n{printed}instead of:\n{expected}");
             commands += 1;

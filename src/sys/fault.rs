@@ -17,7 +17,10 @@ pub(crate) enum Op {
     Unlock,
     Write,
     Truncate,
-    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), expect(dead_code, reason = "Linux only"))]
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        expect(dead_code, reason = "Linux only")
+    )]
     Copy,
     Owner,
     Mode,

@@ -451,7 +451,6 @@ pub(crate) fn error_named(name: &str) -> io::Error {
     errno.into()
 }
 
-
 /// The number of the file system that `dir` is on.
 pub(crate) fn volume(dir: &Path) -> io::Result<u64> {
     Ok(dir.metadata()?.dev())

@@ -205,7 +205,9 @@ fn reparse_tag(file: &File) -> io::Result<u32> {
     let size = size_of_val(&info) as u32;
     let to = (&raw mut info).cast();
     // SAFETY: `to` has `size` bytes, of the structure that belongs to the class.
-    check(unsafe { fs::GetFileInformationByHandleEx(file.as_raw_handle(), fs::FileAttributeTagInfo, to, size) })?;
+    check(unsafe {
+        fs::GetFileInformationByHandleEx(file.as_raw_handle(), fs::FileAttributeTagInfo, to, size)
+    })?;
     Ok(info.ReparseTag)
 }
 

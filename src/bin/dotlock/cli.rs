@@ -234,15 +234,15 @@ impl Shell {
 /// A time: with a unit, or a bare number of seconds, which may have a fraction.
 fn duration(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string()),
-        Err(_) => humantime::parse_duration(text).map_err(|e| format!("{e}; try 5s, 100ms, 1.5 or 2m")),
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| "out of range".into()),
+        Err(_) => humantime::parse_duration(text).map_err(|_| "try 5s, 100ms, 1.5 or 2m".into()),
     }
 }
 
 fn limit(text: &str) -> Result<Limit, String> {
     match text {
         "forever" => Ok(Limit(None)),
-        _ => duration(text).map(|d| Limit(Some(d))).map_err(|e| format!("{e}, or 'forever'")),
+        _ => duration(text).map(|d| Limit(Some(d))).map_err(|e| format!("{e} or 'forever'")),
     }
 }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 
 fn main() -> ! {
     let cli = Cli::parse_from(arguments());
+    dotlock::signal::limit_is_an_error();
     let code = match run(&cli) {
         Ok(exit) => exit.code(),
         Err(error) => {

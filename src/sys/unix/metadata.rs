@@ -12,7 +12,12 @@ use std::path::Path;
 ///
 /// To be called before the permissions are set: changing the owner clears
 /// set-user-ID bits, and an ACL changes the group's permissions.
-pub(crate) fn keep_metadata(new: &File, mine: &Stat, old: &Path, like: &Stat) -> io::Result<(u32, Vec<String>)> {
+pub(crate) fn keep_metadata(
+    new: &File,
+    mine: &Stat,
+    old: &Path,
+    like: &Stat,
+) -> io::Result<(u32, Vec<String>)> {
     let mut lost = Vec::new();
     let mut mode = like.mode;
     let (uid, gid) = like.owner;

@@ -34,16 +34,18 @@ extern "C" fn note(number: libc::c_int) {
 
 extern "C" fn nothing(_: libc::c_int) {}
 
-/// Notes every ending signal from now on, and makes a file that grows over the
-/// limit an error (EFBIG) instead of the process's death. Called again, it
-/// wraps the handlers that were installed since.
+/// Makes a file that grows over the limit an error (EFBIG) instead of the
+/// process's death.
+pub fn limit_is_an_error() {
+    // A handler, not SIG_IGN: commands that we start do not inherit it.
+    interrupt_on(libc::SIGXFSZ);
+}
+
+/// Notes every ending signal from now on. Called again, it wraps the handlers
+/// that were installed since.
 pub fn install() {
     let ours = note as extern "C" fn(libc::c_int) as usize;
     let first = !INSTALLED.swap(true, Ordering::SeqCst);
-    if first {
-        // A handler, not SIG_IGN: commands that we start do not inherit it.
-        interrupt_on(libc::SIGXFSZ);
-    }
     for (bit, &signal) in ENDING.iter().enumerate() {
         let old = action(signal).sa_sigaction;
         if first && old == libc::SIG_IGN {

@@ -39,7 +39,9 @@ pub(crate) fn presence(pid: u32, there: &Host, local: bool) -> Presence {
         return Presence::Gone("its process has ended");
     }
     match (start_of(&process), there.start) {
-        (Some(now), Some(then)) if now != then => Presence::Gone("its process number was given to another since"),
+        (Some(now), Some(then)) if now != then => {
+            Presence::Gone("its process number was given to another since")
+        }
         _ => Presence::Running,
     }
 }
@@ -54,7 +56,11 @@ pub(super) fn open(pid: u32, access: u32) -> io::Result<OwnedHandle> {
     // SAFETY: numbers only; a handle that is not null is ours to close.
     unsafe {
         let handle = OpenProcess(access, 0, pid);
-        if handle.is_null() { Err(io::Error::last_os_error()) } else { Ok(OwnedHandle::from_raw_handle(handle)) }
+        if handle.is_null() {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(OwnedHandle::from_raw_handle(handle))
+        }
     }
 }
 
@@ -76,7 +82,8 @@ fn boot() -> Option<String> {
     let size = size_of_val(&times) as u32;
     let to = (&raw mut times).cast();
     // SAFETY: `to` has `size` bytes, which is what this class has.
-    let status = unsafe { NtQuerySystemInformation(SystemTimeOfDayInformation, to, size, std::ptr::null_mut()) };
+    let status =
+        unsafe { NtQuerySystemInformation(SystemTimeOfDayInformation, to, size, std::ptr::null_mut()) };
     (status == 0).then(|| format!("{}-{:x}", host_name(), times[0].wrapping_sub(times[4])))
 }
 

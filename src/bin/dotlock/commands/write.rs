@@ -59,7 +59,7 @@ pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
     }
     if args.say.verbose {
         let (path, waited) = (dotlock::show(&done.target), done.waited.as_secs_f64());
-        say(format_args!("acquired the lock of {path} after {waited:.3} s, in {} tries", done.attempts));
+        say(format_args!("acquired the lock of {path} after {waited:.3} s, at try {}", done.attempts));
         say(format_args!("wrote {} bytes and released it", done.bytes));
     }
     if args.say.json {

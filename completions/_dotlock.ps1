@@ -1,0 +1,114 @@
+
+using namespace System.Management.Automation
+using namespace System.Management.Automation.Language
+
+Register-ArgumentCompleter -Native -CommandName 'dotlock' -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $commandElements = $commandAst.CommandElements
+    $command = @(
+        'dotlock'
+        for ($i = 1; $i -lt $commandElements.Count; $i++) {
+            $element = $commandElements[$i]
+            if ($element -isnot [StringConstantExpressionAst] -or
+                $element.StringConstantType -ne [StringConstantType]::BareWord -or
+                $element.Value.StartsWith('-') -or
+                $element.Value -eq $wordToComplete) {
+                break
+        }
+        $element.Value
+    }) -join ';'
+
+    $completions = @(switch ($command) {
+        'dotlock' {
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('locked-write', 'locked-write', [CompletionResultType]::ParameterValue, 'Replace a file by standard input, another file, or a command''s output')
+            [CompletionResult]::new('write', 'write', [CompletionResultType]::ParameterValue, 'Replace a file by standard input, another file, or a command''s output')
+            [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
+            [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Write the manual pages into a directory, or print the main one')
+            break
+        }
+        'dotlock;locked-write' {
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Read the new content from SRC instead of standard input')
+            [CompletionResult]::new('-w', '-w', [CompletionResultType]::ParameterName, 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or ''forever''')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or ''forever''')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or ''forever''')
+            [CompletionResult]::new('-E', '-E ', [CompletionResultType]::ParameterName, 'Exit with N when the lock was not free in time')
+            [CompletionResult]::new('--conflict-exit-code', '--conflict-exit-code', [CompletionResultType]::ParameterName, 'Exit with N when the lock was not free in time')
+            [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'Try at most N times after the first; the earlier limit wins')
+            [CompletionResult]::new('--min-delay', '--min-delay', [CompletionResultType]::ParameterName, 'Shortest pause between tries, where nothing can wake us')
+            [CompletionResult]::new('--max-delay', '--max-delay', [CompletionResultType]::ParameterName, 'Longest pause between tries, where nothing can wake us')
+            [CompletionResult]::new('--stale-after', '--stale-after', [CompletionResultType]::ParameterName, 'Also remove a lock of which nothing can be proven, once it is this old')
+            [CompletionResult]::new('--lock-file', '--lock-file', [CompletionResultType]::ParameterName, 'Use PATH as the lock; it must be on the file system of FILE')
+            [CompletionResult]::new('--label', '--label', [CompletionResultType]::ParameterName, 'Tell others TEXT about this holder')
+            [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]')
+            [CompletionResult]::new('--sync', '--sync', [CompletionResultType]::ParameterName, 'What is to survive a power cut')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Do not wait: the same as --wait 0')
+            [CompletionResult]::new('--nonblock', '--nonblock', [CompletionResultType]::ParameterName, 'Do not wait: the same as --wait 0')
+            [CompletionResult]::new('--no-break', '--no-break', [CompletionResultType]::ParameterName, 'Do not remove locks, not even those whose owner is provably gone')
+            [CompletionResult]::new('--parents', '--parents', [CompletionResultType]::ParameterName, 'Make the directories that are missing')
+            [CompletionResult]::new('--allow-empty', '--allow-empty', [CompletionResultType]::ParameterName, 'Let a file that is not empty become empty')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print what was done as one JSON document')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say when the lock is acquired and released')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say when the lock is acquired and released')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'dotlock;write' {
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Read the new content from SRC instead of standard input')
+            [CompletionResult]::new('-w', '-w', [CompletionResultType]::ParameterName, 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or ''forever''')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or ''forever''')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or ''forever''')
+            [CompletionResult]::new('-E', '-E ', [CompletionResultType]::ParameterName, 'Exit with N when the lock was not free in time')
+            [CompletionResult]::new('--conflict-exit-code', '--conflict-exit-code', [CompletionResultType]::ParameterName, 'Exit with N when the lock was not free in time')
+            [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'Try at most N times after the first; the earlier limit wins')
+            [CompletionResult]::new('--min-delay', '--min-delay', [CompletionResultType]::ParameterName, 'Shortest pause between tries, where nothing can wake us')
+            [CompletionResult]::new('--max-delay', '--max-delay', [CompletionResultType]::ParameterName, 'Longest pause between tries, where nothing can wake us')
+            [CompletionResult]::new('--stale-after', '--stale-after', [CompletionResultType]::ParameterName, 'Also remove a lock of which nothing can be proven, once it is this old')
+            [CompletionResult]::new('--lock-file', '--lock-file', [CompletionResultType]::ParameterName, 'Use PATH as the lock; it must be on the file system of FILE')
+            [CompletionResult]::new('--label', '--label', [CompletionResultType]::ParameterName, 'Tell others TEXT about this holder')
+            [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]')
+            [CompletionResult]::new('--sync', '--sync', [CompletionResultType]::ParameterName, 'What is to survive a power cut')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Do not wait: the same as --wait 0')
+            [CompletionResult]::new('--nonblock', '--nonblock', [CompletionResultType]::ParameterName, 'Do not wait: the same as --wait 0')
+            [CompletionResult]::new('--no-break', '--no-break', [CompletionResultType]::ParameterName, 'Do not remove locks, not even those whose owner is provably gone')
+            [CompletionResult]::new('--parents', '--parents', [CompletionResultType]::ParameterName, 'Make the directories that are missing')
+            [CompletionResult]::new('--allow-empty', '--allow-empty', [CompletionResultType]::ParameterName, 'Let a file that is not empty become empty')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print what was done as one JSON document')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say when the lock is acquired and released')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say when the lock is acquired and released')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'dotlock;completions' {
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'dotlock;man' {
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+    })
+
+    $completions.Where{ $_.CompletionText -like "$wordToComplete*" } |
+        Sort-Object -Property ListItemText
+}

@@ -1,0 +1,80 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_dotlock_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_dotlock_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_dotlock_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_dotlock_using_subcommand
+    set -l cmd (__fish_dotlock_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c dotlock -n "__fish_dotlock_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_needs_command" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "locked-write" -d 'Replace a file by standard input, another file, or a command\'s output'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "write" -d 'Replace a file by standard input, another file, or a command\'s output'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "man" -d 'Write the manual pages into a directory, or print the main one'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l from -d 'Read the new content from SRC instead of standard input' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -s w -l wait -l timeout -d 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or \'forever\'' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -s E -l conflict-exit-code -d 'Exit with N when the lock was not free in time' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l retries -d 'Try at most N times after the first; the earlier limit wins' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l min-delay -d 'Shortest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l max-delay -d 'Longest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l stale-after -d 'Also remove a lock of which nothing can be proven, once it is this old' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l lock-file -d 'Use PATH as the lock; it must be on the file system of FILE' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l label -d 'Tell others TEXT about this holder' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l mode -d 'Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l sync -d 'What is to survive a power cut' -r -f -a "full\t'Content and name'
+data\t'The file is the old one or the new one, whole'
+none\t'Nothing is promised'"
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -s n -l nonblock -d 'Do not wait: the same as --wait 0'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l no-break -d 'Do not remove locks, not even those whose owner is provably gone'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l parents -d 'Make the directories that are missing'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l allow-empty -d 'Let a file that is not empty become empty'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l json -d 'Print what was done as one JSON document'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -s v -l verbose -d 'Say when the lock is acquired and released'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -s q -l quiet -d 'Say nothing but errors'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l from -d 'Read the new content from SRC instead of standard input' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s w -l wait -l timeout -d 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or \'forever\'' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s E -l conflict-exit-code -d 'Exit with N when the lock was not free in time' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l retries -d 'Try at most N times after the first; the earlier limit wins' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l min-delay -d 'Shortest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l max-delay -d 'Longest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l stale-after -d 'Also remove a lock of which nothing can be proven, once it is this old' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l lock-file -d 'Use PATH as the lock; it must be on the file system of FILE' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l label -d 'Tell others TEXT about this holder' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l mode -d 'Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l sync -d 'What is to survive a power cut' -r -f -a "full\t'Content and name'
+data\t'The file is the old one or the new one, whole'
+none\t'Nothing is promised'"
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s n -l nonblock -d 'Do not wait: the same as --wait 0'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l no-break -d 'Do not remove locks, not even those whose owner is provably gone'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l parents -d 'Make the directories that are missing'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l allow-empty -d 'Let a file that is not empty become empty'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l json -d 'Print what was done as one JSON document'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s v -l verbose -d 'Say when the lock is acquired and released'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s q -l quiet -d 'Say nothing but errors'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand completions" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand man" -s V -l version -d 'Print version'

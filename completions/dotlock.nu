@@ -1,0 +1,59 @@
+module completions {
+
+  # Git-style .lock files from the command line: safe writes that wait, clean up after themselves, and take over from the dead
+  export extern dotlock [
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+  ]
+
+  def "nu-complete dotlock locked-write sync" [] {
+    [ "full" "data" "none" ]
+  }
+
+  # Replace a file by standard input, another file, or a command's output
+  export extern "dotlock locked-write" [
+    --from: path              # Read the new content from SRC instead of standard input
+    --wait(-w): string        # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --timeout: string         # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --nonblock(-n)            # Do not wait: the same as --wait 0
+    --conflict-exit-code(-E): string # Exit with N when the lock was not free in time
+    --retries: string         # Try at most N times after the first; the earlier limit wins
+    --min-delay: string       # Shortest pause between tries, where nothing can wake us
+    --max-delay: string       # Longest pause between tries, where nothing can wake us
+    --stale-after: string     # Also remove a lock of which nothing can be proven, once it is this old
+    --no-break                # Do not remove locks, not even those whose owner is provably gone
+    --lock-file: path         # Use PATH as the lock; it must be on the file system of FILE
+    --label: string           # Tell others TEXT about this holder
+    --mode: string            # Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]
+    --sync: string@"nu-complete dotlock locked-write sync" # What is to survive a power cut
+    --parents                 # Make the directories that are missing
+    --allow-empty             # Let a file that is not empty become empty
+    --json                    # Print what was done as one JSON document
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    file: path                # The file to write; it need not exist
+  ]
+
+  def "nu-complete dotlock completions shell" [] {
+    [ "bash" "elvish" "fish" "nushell" "powershell" "zsh" ]
+  }
+
+  # Print a completion script for a shell
+  export extern "dotlock completions" [
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    shell: string@"nu-complete dotlock completions shell" # The shell
+  ]
+
+  # Write the manual pages into a directory, or print the main one
+  export extern "dotlock man" [
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    dir?: path                # The directory; it is made if it is missing
+  ]
+
+}
+
+export use completions *
