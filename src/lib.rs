@@ -12,7 +12,7 @@
 //! - [`Lock::commit`] makes that the file's content and releases the lock, or
 //!   [`Lock::roll_back`] (or dropping it) releases it and changes nothing.
 //!
-//! [`publish`] and [`update`] do all three, with the care that a replaced file
+//! [`publish()`] and [`update`] do all three, with the care that a replaced file
 //! needs: see there. A program that ends by a signal calls [`roll_back_all`]
 //! first, as destructors do not run then.
 //!
@@ -115,7 +115,7 @@
 //!
 //! # Where things are
 //!
-//! [`publish`] and the types around it take input to a commit; `lock.rs` is
+//! [`publish()`] and the types around it take input to a commit; `lock.rs` is
 //! the protocol; `gate.rs` is S; `owner.rs` the record and the verdict;
 //! `wait.rs` the only waiting loop; `target.rs` the names; `sys` the only door to
 //! the system. Each knows only those after it.

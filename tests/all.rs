@@ -1,6 +1,7 @@
 //! Tests of the program and the library from outside.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+#![allow(clippy::disallowed_methods, reason = "tests do to files what others do")]
 
 mod cli;
 mod contention;

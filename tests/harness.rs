@@ -163,10 +163,6 @@ impl Running {
         }
     }
 
-    pub fn pid(&self) -> i32 {
-        i32::try_from(self.child.id()).unwrap()
-    }
-
     /// Waits for its end.
     pub fn end(mut self) -> Outcome {
         drop(self.stdin.take());

@@ -23,7 +23,8 @@ fn survives(dir: &Dir, code: i32, words: &[&str]) {
 
 #[test]
 fn no_plain_file_in_place_of_the_lock_is_no_lock() {
-    let make: [(fn(&Path), &str); 4] = [
+    type Make = fn(&Path);
+    let make: [(Make, &str); 4] = [
         (|p| symlink("/etc/passwd", p).unwrap(), "a symbolic link"),
         (|p| symlink("/nonexistent/x", p).unwrap(), "a symbolic link"),
         (fifo, "a FIFO"),
@@ -108,28 +109,34 @@ fn what_is_no_plain_file_is_no_target() {
     assert_eq!(dir.names(), ["d", "l", "p"]);
 }
 
-/// The program as another user, if we may become one.
-fn as_nobody(dir: &Dir) -> Option<Dotlock> {
-    use std::os::unix::process::CommandExt;
-    let copy = dir.path().parent().unwrap().join(format!("dotlock-nobody-{}", std::process::id()));
-    if !rustix::process::geteuid().is_root() {
-        lacks_right("becoming another user");
-        return None;
+/// The program for another user, in a place within his reach.
+struct Nobody(tempfile::TempDir);
+
+impl Nobody {
+    /// `None` if we may not become another user.
+    fn new() -> Option<Nobody> {
+        if !rustix::process::geteuid().is_root() {
+            lacks_right("becoming another user");
+            return None;
+        }
+        let reach = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(reach.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::copy(env!("CARGO_BIN_EXE_dotlock"), reach.path().join("dotlock")).unwrap();
+        Some(Nobody(reach))
     }
-    // The build directory may be out of the other's reach.
-    if !copy.exists() {
-        let fresh = copy.with_extension(format!("{:?}", std::thread::current().id()));
-        std::fs::copy(env!("CARGO_BIN_EXE_dotlock"), &fresh).unwrap();
-        std::fs::set_permissions(&fresh, PermissionsExt::from_mode(0o755)).unwrap();
-        std::fs::rename(&fresh, &copy).unwrap();
+
+    fn write(&self, dir: &Dir, content: &str) -> Dotlock {
+        use std::os::unix::process::CommandExt;
+        let mut run =
+            Dotlock::new(self.0.path().join("dotlock"), dir.path()).line("write -n f").stdin(content);
+        run.command.uid(65534).gid(65534);
+        run
     }
-    let mut run = Dotlock::new(&copy, dir.path());
-    run.command.uid(65534).gid(65534);
-    Some(run)
 }
 
 #[test]
 fn another_users_files_in_a_shared_directory_stop_nobody_for_good() {
+    let Some(nobody) = Nobody::new() else { return };
     let protected = Path::new("/proc/sys/fs/protected_regular");
     let before = std::fs::read(protected).unwrap_or_default();
     for setting in ["0", "2"] {
@@ -139,28 +146,26 @@ fn another_users_files_in_a_shared_directory_stop_nobody_for_good() {
         // As /tmp: anybody makes files, only their owner removes them.
         let dir = Dir::new();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o1777)).unwrap();
-        let Some(write) = as_nobody(&dir) else { return };
-        write.line("write -n f").stdin("theirs").run().ok();
+        nobody.write(&dir, "theirs").run().ok();
         assert_eq!((dir.read("f").as_str(), dir.names()), ("theirs", vec!["f".to_owned()]));
 
         // Our S is left behind, one that they can read and one that they cannot.
         for mode in [0o644, 0o600] {
             let gate = dir.file("f~owner.lock", "");
             std::fs::set_permissions(&gate, PermissionsExt::from_mode(mode)).unwrap();
-            as_nobody(&dir).unwrap().line("write -n f").stdin("still").run().ok();
+            nobody.write(&dir, "still").run().ok();
             assert_eq!(dir.read("f"), "still");
             assert_eq!(dir.names(), ["f", "f~owner.lock"], "another's file stays in a sticky directory");
             dir.dotlock().line("write -n f").stdin("ours").run();
             assert_eq!(dir.names(), ["f"]);
             std::fs::remove_file(dir.join("f")).unwrap();
-            as_nobody(&dir).unwrap().line("write -n f").stdin("theirs").run().ok();
+            nobody.write(&dir, "theirs").run().ok();
         }
 
         // Our lock, alive and dead: they can tell neither, and touch neither.
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o1600).open(dir.join("f.lock")).unwrap();
-        let out = as_nobody(&dir).unwrap().line("write -n f").stdin("x").run();
-        out.fails(75, &["cannot be opened"]);
+        nobody.write(&dir, "x").run().fails(75, &["cannot be opened"]);
         assert_eq!(dir.names(), ["f", "f.lock"]);
         // We can.
         dir.dotlock().line("write -n f").stdin("ours").run().ok();
@@ -174,12 +179,12 @@ fn in_a_directory_without_permission_nothing_is_made() {
     let dir = Dir::new();
     dir.file("f", "old");
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let Some(write) = as_nobody(&dir) else { return };
-    write.line("write -n f").stdin("x").run().fails(1, &["cannot create", "Permission denied"]);
+    let Some(nobody) = Nobody::new() else { return };
+    nobody.write(&dir, "x").run().fails(1, &["cannot create", "Permission denied"]);
     assert_eq!(dir.names(), ["f"]);
     chown(dir.path(), Some(65534), Some(65534)).unwrap();
     // The owner cannot be kept by one who may not give files away; he is told.
-    let out = as_nobody(&dir).unwrap().line("write -n f").stdin("new").run();
+    let out = nobody.write(&dir, "new").run();
     assert_eq!(out.code, 0, "{out:?}");
     assert!(out.stderr.contains("could not keep owner and group (0:0)"), "{out:?}");
     assert_eq!(dir.join("f").metadata().unwrap().uid(), 65534);

@@ -50,13 +50,8 @@ const SECOND: u32 = fs::FILE_ATTRIBUTE_OFFLINE;
 /// File systems that store these attributes. FAT knows them only until the
 /// last handle is closed.
 const MARKING: [&str; 2] = ["NTFS", "ReFS"];
-/// File systems whose files are numbered by their place in the directory: the
-/// same number soon comes again, and the birth time tells the files apart. A
-/// number of NTFS counts its own uses. Birth times are nothing to rely on there:
-/// a new file is given that of one with the same name that has just been
-/// removed, and Samba and Wine, who call themselves NTFS, may make one up from
-/// the times that they have, anew at each write.
-const PLACED: [&str; 3] = ["FAT", "FAT32", "exFAT"];
+/// The others that one machine has for itself, if its drive is no share.
+const UNMARKING: [&str; 3] = ["FAT", "FAT32", "exFAT"];
 
 /// What a holder of a kernel lock lets others do meanwhile.
 const HELD: u32 = fs::FILE_SHARE_READ | fs::FILE_SHARE_DELETE;
@@ -159,7 +154,11 @@ pub(crate) fn fstat(file: &File) -> io::Result<Stat> {
     let nanos = |time: i64| u64::try_from(time - EPOCH).ok().map(|t| t * 100);
     let number = u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow);
     let file_system = file_system(file).unwrap_or_default();
-    let birth = nanos(basic.CreationTime).filter(|_| PLACED.contains(&file_system.as_str()));
+    let birth = match file_system.as_str() {
+        "NTFS" => uses_of(number),
+        name if MARKING.iter().chain(&UNMARKING).any(|n| *n == name) => nanos(basic.CreationTime),
+        _ => None,
+    };
     Ok(Stat {
         id: FileId { volume: info.dwVolumeSerialNumber.into(), number, birth },
         kind,
@@ -169,6 +168,16 @@ pub(crate) fn fstat(file: &File) -> io::Result<Stat> {
         mark: Mark::of(basic.FileAttributes, &file_system),
         ..Stat::bare(kind)
     })
+}
+
+/// What NTFS has in place of a time of birth: the upper 16 bits of a file's
+/// number count how often the rest of it was given to a file. The time itself
+/// is not to be relied on there. A new file is given that of one with the same
+/// name that was just removed, and Samba and Wine, who call themselves NTFS,
+/// make one up from the times that they have, anew at each write. With them
+/// these bits are 0, which real ones never are.
+fn uses_of(number: u64) -> Option<u64> {
+    Some(number >> 48).filter(|&uses| uses != 0)
 }
 
 fn by_handle(file: &File) -> io::Result<fs::BY_HANDLE_FILE_INFORMATION> {
@@ -318,7 +327,7 @@ impl Waiter {
 /// types that are known decides, and that the drive is none of the network's;
 /// all else counts as shared.
 pub(crate) fn is_local(file: &File) -> bool {
-    let known = file_system(file).is_some_and(|name| MARKING.iter().chain(&PLACED).any(|n| *n == name));
+    let known = file_system(file).is_some_and(|name| MARKING.iter().chain(&UNMARKING).any(|n| *n == name));
     known && drive_type(file).is_some_and(|t| [DRIVE_FIXED, DRIVE_REMOVABLE, DRIVE_RAMDISK].contains(&t))
 }
 
@@ -420,7 +429,8 @@ fn patiently(limit: Duration, mut call: impl FnMut() -> io::Result<()>) -> io::R
             done => return done,
         }
         std::thread::sleep(pause);
-        pause = (pause * 3 / 2).min(Duration::from_millis(50));
+        // Where readers keep coming, the gaps between them are short.
+        pause = (pause * 3 / 2).min(Duration::from_millis(10));
     }
 }
 
