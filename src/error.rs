@@ -1,6 +1,6 @@
 //! What went wrong: what was being done, to which path, why, and what to do.
 
-use crate::owner::Verdict;
+use crate::verdict::Verdict;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -120,7 +120,7 @@ fn busy(target: &Path, lock: &Path, verdict: Option<&Verdict>, waited: Duration)
     }
     text += &format!("; waited {waited:.1} s");
     if let Some(v) = verdict {
-        text += &format!("; {}", v.advice(lock));
+        text += &format!("; {}", v.advice(target));
     }
     text
 }

@@ -87,11 +87,6 @@ impl Gate {
         self.fresh_mode
     }
 
-    /// Whether S is on a file system that only this machine mounts.
-    pub fn is_local(&self) -> bool {
-        sys::is_local(&self.file)
-    }
-
     /// The time by the clock of its file system.
     pub fn now(&self) -> Option<std::time::SystemTime> {
         sys::touch(&self.file).ok()

@@ -115,8 +115,9 @@
 //!
 //! # Where things are
 //!
-//! [`publish()`] and the types around it take input to a commit; `lock.rs` is
-//! the protocol; `gate.rs` is S; `owner.rs` the record and the verdict;
+//! [`publish()`] and the types around it take input to a commit; [`survey()`]
+//! looks at locks, and [`break_lock`] removes dead ones; `lock.rs` is
+//! the protocol; `gate.rs` is S; `verdict.rs` judges what stands at P; `owner.rs` is the record;
 //! `wait.rs` the only waiting loop; `target.rs` the names; `sys` the only door to
 //! the system. Each knows only those after it.
 
@@ -125,17 +126,21 @@ mod gate;
 mod lock;
 mod owner;
 mod publish;
+mod survey;
 mod sys;
 mod target;
+mod verdict;
 mod wait;
 
 pub use error::{Error, Result, show};
 pub use lock::{CommitOptions, Committed, Lock, acquire, acquire_target, roll_back_all};
-pub use owner::{Holder, State, Verdict};
+pub use owner::Holder;
 pub use publish::{
     Gatherer, Input, PublishOptions, Published, gather, gather_child, gather_file, gather_stdin, publish,
     update,
 };
+pub use survey::{BreakOptions, Broken, Scope, Sighting, break_lock, sight, survey};
 pub use sys::{Sync, exit_code, signal};
 pub use target::Target;
+pub use verdict::{State, Verdict};
 pub use wait::{Event, Policy};

@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::gate::{self, Gate};
-use crate::owner::{self, Record, State, Verdict};
+use crate::owner::Record;
 use crate::sys::{self, FileId, Kind, Mark, Stat, Sync};
 use crate::target::Target;
+use crate::verdict::{self, Look, State, Verdict};
 use crate::wait::{Policy, Try, Wait, Waited};
 use std::fs::File;
 use std::io::{self, Write};
@@ -172,7 +173,7 @@ pub fn acquire(path: impl AsRef<Path>, policy: &Policy) -> Result<Lock> {
 /// As [`acquire`].
 pub fn acquire_target(target: &Target, policy: &Policy) -> Result<Lock> {
     let entry = Arc::new(Entry { pid: std::process::id(), target: target.clone(), things: Mutex::default() });
-    let look = || Some(owner::judge(target, false).ok()??.verdict);
+    let look = || Some(verdict::judge(target, Look::Moment).ok()??.verdict);
     let mut wait = Wait::begin(policy, target.path(), look);
     let busy = |wait: &Wait<'_>, verdict: Option<Verdict>| Error::Busy {
         target: target.path().to_owned(),
@@ -200,14 +201,7 @@ pub fn acquire_target(target: &Target, policy: &Policy) -> Result<Lock> {
         Waited::TooLong => return Err(busy(&wait, look())),
     };
 
-    let mark = match &gate {
-        Some(gate) if gate.is_local() => Mark::First,
-        Some(_) => Mark::Second,
-        None => match File::open(target.dir()) {
-            Ok(dir) if sys::is_local(&dir) => Mark::First,
-            _ => Mark::Second,
-        },
-    };
+    let mark = if sys::is_local(target.lock_dir()) { Mark::First } else { Mark::Second };
     let mut broke = 0;
     let mut verdict = None;
     let p = match wait.until(|locked| {
@@ -253,7 +247,7 @@ fn take(
     locked: bool,
     policy: &Policy,
     broke: &mut u32,
-    verdict: &mut Option<Verdict>,
+    last: &mut Option<Verdict>,
 ) -> Result<Try<Arc<P>>> {
     let target = &entry.target;
     let path = target.lock_path();
@@ -276,7 +270,7 @@ fn take(
             Err(e) if sys::is_contended(&e, path) => {
                 things.p = None;
                 drop(things);
-                return in_the_way(target, gate, policy, broke, verdict);
+                return in_the_way(target, gate, policy, broke, last);
             }
             Err(source) => return Err(Error::Io { doing: "create", path: path.to_owned(), source }),
         },
@@ -295,9 +289,10 @@ fn in_the_way(
     gate: Option<&Gate>,
     policy: &Policy,
     broke: &mut u32,
-    verdict: &mut Option<Verdict>,
+    last: &mut Option<Verdict>,
 ) -> Result<Try<Arc<P>>> {
-    let Some(found) = owner::judge(target, policy.break_stale || policy.stale_after.is_some())? else {
+    let breaks = policy.break_stale || policy.stale_after.is_some();
+    let Some(found) = verdict::judge(target, if breaks { Look::Grip } else { Look::Moment })? else {
         return Ok(Try::Again);
     };
     if found.verdict.state == State::NotALock {
@@ -313,7 +308,7 @@ fn in_the_way(
         *broke += 1;
         return Ok(Try::Again);
     }
-    *verdict = Some(found.verdict);
+    *last = Some(found.verdict);
     Ok(Try::Busy(None))
 }
 

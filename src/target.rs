@@ -58,16 +58,25 @@ impl Target {
         if lock == path {
             return Err(Error::refused(&lock, "a file cannot be its own lock"));
         }
-        let stem = match lock.extension() {
-            Some(e) if e == "lock" => lock.with_file_name(lock.file_stem().unwrap_or_default()),
-            _ => lock.clone(),
-        };
+        let stem = stem(&lock);
         check_name(&stem)?;
         if sys::volume(parent(&lock)).ok() != sys::volume(parent(&path)).ok() {
             let why = "the lock file must be on the file system of the file that it becomes";
             return Err(Error::refused(&lock, why));
         }
         Ok(Target { gate: with_suffix(&stem, "~owner.lock"), lock, path })
+    }
+
+    /// For looking, not for locking: whatever the name may be.
+    pub(crate) fn resolve_any(path: &Path) -> Result<Target> {
+        let path = follow(path)?;
+        Ok(Target { lock: with_suffix(&path, ".lock"), gate: with_suffix(&path, "~owner.lock"), path })
+    }
+
+    /// What is protected by `lock`, a path as [`Target::lock_path`] gives it.
+    pub(crate) fn of_lock(lock: &Path) -> Target {
+        let path = stem(lock);
+        Target { lock: lock.to_owned(), gate: with_suffix(&path, "~owner.lock"), path }
     }
 
     /// The resolved file, as an absolute path.
@@ -85,9 +94,19 @@ impl Target {
         &self.gate
     }
 
+    /// The directory that the lock is in.
+    pub(crate) fn lock_dir(&self) -> &Path {
+        parent(&self.lock)
+    }
+
     /// The directory that the target is in.
     pub(crate) fn dir(&self) -> &Path {
         parent(&self.path)
+    }
+
+    /// What is called as the target, with `suffix` behind it.
+    pub(crate) fn part(&self, suffix: &str) -> PathBuf {
+        with_suffix(&self.path, suffix)
     }
 
     /// The beginning and the end of the names of staging files. Between them
@@ -104,6 +123,14 @@ impl Target {
         name.push(token);
         name.push(end);
         self.lock.with_file_name(name)
+    }
+}
+
+/// A lock's path without `.lock`.
+fn stem(lock: &Path) -> PathBuf {
+    match lock.extension() {
+        Some(end) if end == "lock" => lock.with_file_name(lock.file_stem().unwrap_or_default()),
+        _ => lock.to_owned(),
     }
 }
 

@@ -10,6 +10,8 @@ mod generated;
 mod harness;
 #[cfg(unix)]
 mod hostile;
+#[cfg(unix)]
+mod inspect;
 mod interop;
 #[cfg(unix)]
 mod metadata;

@@ -18,10 +18,10 @@ fn repository() -> Dir {
     dir
 }
 
-/// Role: sets keys `<who>.k0` to `<who>.k<n>` in a git configuration, by hand.
+/// Role: sets keys `<who>.k0`, `<who>.k1`... in a git configuration, by hand.
 pub fn configure() {
-    let (file, who) = (arg(0), arg(1));
-    for n in 0..30 {
+    let (file, who, times) = (arg(0), arg(1), arg(2));
+    for n in 0..times.to_str().unwrap().parse::<u32>().unwrap() {
         dotlock::update(&file, &Policy::default(), &quick(), |old| {
             let mut text = String::from_utf8(old.unwrap()).unwrap();
             text += &format!("[{}]\n\tk{n} = {n}\n", who.display());
@@ -51,7 +51,10 @@ fn git_and_dotlock_on_one_configuration_lose_no_key() {
             });
         }
         let ours: Vec<_> = (0..4)
-            .map(|i| Worker::start("configure", &[config.as_os_str(), format!("ours{i}").as_ref()]))
+            .map(|i| {
+                let who = format!("ours{i}");
+                Worker::start("configure", &[config.as_os_str(), who.as_ref(), "30".as_ref()])
+            })
             .collect();
         ours.into_iter().for_each(Worker::join);
     });

@@ -19,6 +19,7 @@ pub use unix::*;
 pub use windows::*;
 
 use serde::{Deserialize, Serialize};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -194,6 +195,14 @@ pub(crate) fn copy_through(
         write_all(to, &buffer[..n])?;
         total += n as u64;
     }
+}
+
+/// The first `len` bytes of a name, up to an ASCII character.
+pub(crate) fn cut_name(name: &OsStr, len: usize) -> OsString {
+    let bytes = name.as_encoded_bytes()[..len].to_vec();
+    // SAFETY: the bytes come from an OsStr and were cut before an ASCII
+    // character, where the encoding may be cut.
+    unsafe { OsString::from_encoded_bytes_unchecked(bytes) }
 }
 
 /// Makes a directory.

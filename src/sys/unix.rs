@@ -2,10 +2,12 @@
 
 mod metadata;
 mod process;
+mod processes;
 pub mod signal;
 
 pub(crate) use metadata::keep_metadata;
-pub(crate) use process::{host_name, presence, this_host};
+pub(crate) use process::{host_name, is_running, presence, this_host};
+pub(crate) use processes::{KNOWS_OPENERS, LockTable, open_in};
 
 use super::{FileId, Grip, Kind, Mark, Op, Stat, Sync, again, fault};
 use std::fs::{File, Metadata, OpenOptions};
@@ -205,11 +207,11 @@ impl Waiter {
     }
 }
 
-/// Whether `file` is on a file system that only this machine mounts, and that
+/// Whether `path` is on a file system that only this machine mounts, and that
 /// has kernel locks. A list of types that are known decides; all else counts
 /// as shared.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn is_local(file: &File) -> bool {
+pub(crate) fn is_local(path: &Path) -> bool {
     // Magic numbers from statfs(2) and linux/magic.h: ext2-4, xfs, btrfs,
     // tmpfs, ramfs, overlayfs, f2fs, zfs, bcachefs, jfs, nilfs2, reiserfs,
     // vfat, exfat, ntfs3, ecryptfs, minix, udf, hfs, hfs+.
@@ -236,13 +238,13 @@ pub(crate) fn is_local(file: &File) -> bool {
         0x482B,
         0x2468,
     ];
-    rustix::fs::fstatfs(file).is_ok_and(|s| LOCAL.contains(&(s.f_type as u32)))
+    rustix::fs::statfs(path).is_ok_and(|s| LOCAL.contains(&(s.f_type as u32)))
 }
 
-/// Whether `file` is on a file system that only this machine mounts.
+/// Whether `path` is on a file system that only this machine mounts.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn is_local(file: &File) -> bool {
-    rustix::fs::fstatfs(file).is_ok_and(|s| s.f_flags as u64 & libc::MNT_LOCAL as u64 != 0)
+pub(crate) fn is_local(path: &Path) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|s| s.f_flags as u64 & libc::MNT_LOCAL as u64 != 0)
 }
 
 /// Gives `file` its permissions, and the first mark if it is to stay `marked`.
@@ -254,6 +256,29 @@ pub(crate) fn set_mode(file: &File, mode: u32, marked: bool) -> io::Result<()> {
 /// Renames `from` over `to`, atomically.
 pub(crate) fn rename(from: &Path, to: &Path, _open: &File) -> io::Result<()> {
     again(Op::Rename, || std::fs::rename(from, to))
+}
+
+/// Renames `from` to `to`, which must not exist.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match again(Op::Rename, || Ok(rename_exclusively(from, to)?)) {
+        // Not every file system can: there, in two steps.
+        Err(e) if [Some(Errno::INVAL), Some(Errno::NOSYS)].contains(&Errno::from_io_error(&e)) => {
+            again(Op::Rename, || std::fs::hard_link(from, to))?;
+            unlink(from)
+        }
+        done => done,
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn rename_exclusively(from: &Path, to: &Path) -> rustix::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn rename_exclusively(_: &Path, _: &Path) -> rustix::io::Result<()> {
+    Err(Errno::NOSYS)
 }
 
 /// Removes a name.

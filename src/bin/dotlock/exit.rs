@@ -11,6 +11,10 @@ pub enum Exit {
     Failed,
     /// 3: refused: it could be done, but not without being told to.
     Refused,
+    /// 4: `status --check` found something held or foreign.
+    Locked,
+    /// 5: `status --check` found only stale locks.
+    OnlyStale,
     /// 75, or what `-E` says: the lock was not free in time.
     Busy(u8),
     /// 76: the lock was lost while it was held; the target is unchanged by us.
@@ -27,11 +31,13 @@ pub enum Exit {
 pub const BUSY: u8 = 75;
 
 /// What the manual says of the exit codes.
-pub const TABLE: [(&str, &str); 10] = [
+pub const TABLE: [(&str, &str); 12] = [
     ("0", "done"),
     ("1", "it failed; the file is unchanged unless the message says otherwise"),
     ("2", "the command line is wrong"),
     ("3", "refused: a precondition is not met, or the name is not one that dotlock may touch"),
+    ("4", "status --check: something is held or foreign"),
+    ("5", "status --check: there are only stale locks"),
     ("75", "the lock was not free in time (-E changes this code)"),
     ("76", "the lock was lost while it was held; the file is unchanged"),
     ("126", "CMD cannot be run"),
@@ -47,6 +53,8 @@ impl Exit {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Refused => 3,
+            Exit::Locked => 4,
+            Exit::OnlyStale => 5,
             Exit::Busy(code) => code.into(),
             Exit::Lost => 76,
             Exit::CannotRun => 126,
@@ -112,8 +120,8 @@ mod tests {
 
     #[test]
     fn the_table_knows_every_code() {
-        use Exit::{Busy, CannotRun, Done, Failed, Lost, NotFound, Refused};
-        for exit in [Done, Failed, Refused, Busy(BUSY), Lost, CannotRun, NotFound] {
+        use Exit::{Busy, CannotRun, Done, Failed, Locked, Lost, NotFound, OnlyStale, Refused};
+        for exit in [Done, Failed, Refused, Locked, OnlyStale, Busy(BUSY), Lost, CannotRun, NotFound] {
             let code = exit.code().to_string();
             assert!(TABLE.iter().any(|(c, _)| *c == code), "{code}");
         }

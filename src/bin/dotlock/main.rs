@@ -38,6 +38,8 @@ fn main() -> ! {
 fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::LockedWrite(args) => commands::write::locked_write(args),
+        Command::Status(args) => commands::inspect::status(args),
+        Command::BreakLock(args) => commands::inspect::break_lock(args),
         Command::Completions(args) => commands::generate::completions(args),
         Command::Man(args) => commands::generate::man(args),
     }

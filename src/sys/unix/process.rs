@@ -16,11 +16,7 @@ pub(crate) fn presence(pid: u32, there: &Host, local: bool) -> Presence {
     if let Some(elsewhere) = there.elsewhere(&this_host(std::process::id()), local) {
         return elsewhere;
     }
-    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return Presence::Gone("its process number is impossible");
-    };
-    // EPERM means that it lives and is another's.
-    if test_kill_process(number) == Err(Errno::SRCH) {
+    if !is_running(pid) {
         return Presence::Gone("its process is gone");
     }
     match start_of(pid) {
@@ -30,6 +26,13 @@ pub(crate) fn presence(pid: u32, there: &Host, local: bool) -> Presence {
         }
         _ => Presence::Running,
     }
+}
+
+/// Whether a process of that number runs. EPERM means that it does, and is
+/// another's.
+pub(crate) fn is_running(pid: u32) -> bool {
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    number.is_some_and(|n| test_kill_process(n) != Err(Errno::SRCH))
 }
 
 /// When `pid` started, and whether it has ended but was not yet waited for.

@@ -1,11 +1,14 @@
 //! One family of commands a file.
 
 pub mod generate;
+pub mod inspect;
 pub mod write;
 
 use crate::cli::{SayArgs, WaitArgs};
 use crate::{interrupt, say};
+use anyhow::Context;
 use dotlock::{Event, Policy, Target};
+use std::io::Write;
 use std::path::Path;
 
 /// The policy that the options describe, with the messages of a wait.
@@ -30,6 +33,12 @@ fn policy(wait: &WaitArgs, say_args: &SayArgs) -> Policy {
             }
             _ => {}
         })
+}
+
+/// Prints one JSON document.
+fn print(document: &serde_json::Value) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{document}").and_then(|()| out.flush()).context("cannot print")
 }
 
 fn target(file: &Path, wait: &WaitArgs) -> dotlock::Result<Target> {

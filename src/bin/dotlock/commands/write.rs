@@ -1,13 +1,12 @@
 //! Commands that replace a file.
 
-use super::{policy, target};
+use super::{policy, print, target};
 use crate::cli::{LockedWrite, SyncArg};
 use crate::exit::{Exit, WithExit};
 use crate::{interrupt, say};
-use anyhow::Context;
 use dotlock::{CommitOptions, Error, Input, PublishOptions, Published, Sync, Target};
 use std::ffi::OsString;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal};
 use std::process::{Command, Stdio};
 
 /// Input that is bigger makes a write last, so that signals must be able to end it.
@@ -108,9 +107,4 @@ fn report(done: &Published, synced: &str) -> serde_json::Value {
         "created": done.created,
         "not_kept": done.lost,
     })
-}
-
-fn print(document: &serde_json::Value) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{document}").and_then(|()| out.flush()).context("cannot print what was done (it is done)")
 }

@@ -1,0 +1,387 @@
+//! The verdict on what stands at P: held, stale, foreign, or not a lock.
+
+use crate::error::{Error, Result, show};
+use crate::owner::{Holder, Record};
+use crate::sys::{self, FileId, Grip, Kind, Mark, Presence, Stat};
+use crate::target::{Target, package_manager};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What is known of a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Somebody has it, or that cannot be excluded.
+    Held,
+    /// Made by dotlock, and its owner is provably gone.
+    Stale,
+    /// Made by another program; whether that still works on it is not known.
+    Foreign,
+    /// No lock at all: a package manager's file, or no plain file.
+    NotALock,
+}
+
+/// What stands at P, with the evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// What it comes to.
+    pub state: State,
+    /// Why, in words.
+    pub evidence: String,
+    /// Who, by a record that speaks of this lock; of a foreign lock, never.
+    pub holder: Option<Holder>,
+    /// The processes that have its kernel lock, where the system tells.
+    pub pids: Vec<u32>,
+    /// When the lock was last written, by the clock of its file system.
+    pub modified: Option<SystemTime>,
+    /// Bytes that are staged in it.
+    pub size: u64,
+    /// It is held for want of proof only: its owner cannot be seen from here.
+    pub(crate) unseen: bool,
+    /// Its kernel lock is taken: its owner lives, beyond doubt.
+    pub(crate) alive: bool,
+    pub(crate) id: FileId,
+    born: Option<SystemTime>,
+}
+
+impl State {
+    /// As it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Held => "held",
+            State::Stale => "stale",
+            State::Foreign => "foreign",
+            State::NotALock => "not a lock",
+        }
+    }
+}
+
+impl Verdict {
+    /// In one line, for messages.
+    pub fn describe(&self) -> String {
+        let by = if self.state == State::Stale { "stale, left by" } else { "held by" };
+        match (&self.holder, self.pids.as_slice()) {
+            (Some(holder), _) => format!("{by} {holder}, {}", self.evidence),
+            (None, [pid, ..]) => format!("{by} pid {pid}, {}", self.evidence),
+            (None, []) => format!("{}, {}", self.state.name(), self.evidence),
+        }
+    }
+
+    /// The process that is known to have it, if one is.
+    pub fn pid(&self) -> Option<u32> {
+        self.pids.first().copied().or(self.holder.as_ref().map(|h| h.pid))
+    }
+
+    /// When the lock was made, where the system knows.
+    pub fn born(&self) -> Option<SystemTime> {
+        self.born
+    }
+
+    /// What to do next about the lock of `target`, in words.
+    pub fn advice(&self, target: &Path) -> String {
+        let name = shell_quoted(target);
+        match (self.state, self.pid()) {
+            (State::Held, Some(pid)) if !self.unseen => {
+                format!("wait longer (--wait), see 'dotlock status {name}', or end pid {pid}")
+            }
+            (State::Held, _) if !self.unseen => {
+                format!("wait longer (--wait), or see 'dotlock status {name}'")
+            }
+            (State::Held, _) => {
+                format!(
+                    "see 'dotlock status {name}'; if its owner is gone for sure, 'dotlock break-lock --force {name}' removes it"
+                )
+            }
+            (State::Stale, _) => "try again without --no-break".into(),
+            (State::Foreign, _) => format!(
+                "see who has it open with 'dotlock status {name}'; if nobody does, \
+                 'dotlock break-lock --force {name}' removes it"
+            ),
+            (State::NotALock, _) => "it is left alone; --lock-file gives the lock another name".into(),
+        }
+    }
+}
+
+/// A path as one word for a shell; what cannot be shown is replaced.
+fn shell_quoted(path: &Path) -> String {
+    let text = show(path);
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%~".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// What was found at P.
+pub(crate) struct Found {
+    pub verdict: Verdict,
+    /// P with its kernel lock, if nobody else has that; let go when dropped.
+    pub grip: Option<KernelLock>,
+}
+
+/// An open file whose kernel lock is ours until this is dropped.
+pub(crate) struct KernelLock(pub File);
+
+impl Drop for KernelLock {
+    fn drop(&mut self) {
+        sys::unlock(&self.0);
+    }
+}
+
+/// How to find out whether anybody has P's kernel lock.
+#[derive(Clone, Copy)]
+pub(crate) enum Look<'a> {
+    /// By the system's own table, without touching P, where that can be relied on.
+    Table(&'a sys::LockTable),
+    /// By having it for a moment, together with others who look.
+    Moment,
+    /// By taking it, so that what was judged can be removed.
+    Grip,
+}
+
+/// Judges what stands at P; `None` if nothing does, or it vanished meanwhile.
+pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
+    let path = target.lock_path();
+    let look = |e: io::Error| Error::Io { doing: "judge the lock", path: path.to_owned(), source: e };
+    let stat = match sys::stat(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(look)?,
+    };
+    let only = |verdict| Ok(Some(Found { verdict, grip: None }));
+    if stat.kind != Kind::Regular {
+        return only(Verdict::of(&stat, State::NotALock, format!("it is {}", stat.kind.describe())));
+    }
+    let name = path.file_name().unwrap_or_default();
+    if let Some(tool) = package_manager(name) {
+        let what = format!("looks like {tool}'s {}", show(Path::new(name)));
+        return only(Verdict::of(&stat, State::NotALock, what));
+    }
+
+    let (record, unreadable) = match Record::read_at(target.gate_path()) {
+        Ok(record) => (record.filter(|r| r.speaks_of(stat.id)), ""),
+        Err(_) => (None, "; unreadable record"),
+    };
+    let holder = || record.as_ref().map(Record::holder);
+    let alive = |pids: Vec<u32>| {
+        let verdict =
+            Verdict::of(&stat, State::Held, "its owner is alive (kernel lock)".to_owned() + unreadable);
+        Verdict { holder: holder(), alive: true, pids, ..verdict }
+    };
+    let table = match how {
+        Look::Table(table) => Some(table).filter(|t| t.knows(path)),
+        _ => None,
+    };
+    let (grip, local) = if let Some(table) = table {
+        match table.holders(stat.id) {
+            [] => (None, sys::is_local(path)),
+            pids => return only(alive(pids.to_vec())),
+        }
+    } else {
+        match sys::open_lock(path, !matches!(how, Look::Grip)) {
+            Ok(Grip::Taken(file)) => (Some(KernelLock(file)), sys::is_local(path)),
+            Ok(Grip::Busy(_)) => return only(alive(Vec::new())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // Another user's: its kernel lock cannot be asked for, so its death
+            // cannot be proven.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                let state = if stat.mark == Mark::None { State::Foreign } else { State::Held };
+                let what = "it cannot be opened (permission denied)".to_owned() + unreadable;
+                let verdict = Verdict::of(&stat, state, what);
+                return only(Verdict { holder: holder(), unseen: state == State::Held, ..verdict });
+            }
+            Err(e) => return Err(look(e)),
+        }
+    };
+    // The name may have led to another file before it was opened, or the table
+    // read; if it does now, the one that was found is gone.
+    let now = match &grip {
+        Some(grip) => sys::fstat(&grip.0).map_err(look)?,
+        None => stat.clone(),
+    };
+    if now.id != stat.id || sys::stat(path).map(|s| s.id).ok() != Some(stat.id) {
+        return Ok(None);
+    }
+    // The mark of a lock whose target is marked too proves nothing: `git config`
+    // gives its lock the mode of the file. (A target bears the mark only if a
+    // power cut kept the rename and not the taking off before it.)
+    let copied = || sys::stat(target.path()).is_ok_and(|t| t.mark != Mark::None);
+    let mark = if now.mark == Mark::First && copied() { Mark::None } else { now.mark };
+    let mut verdict = judge_free(&now, mark, record.as_ref(), local);
+    verdict.evidence += unreadable;
+    Ok(Some(Found { verdict, grip }))
+}
+
+/// The rows of the table for a plain file whose kernel lock nobody has.
+/// `record` speaks of it; `mark` is what its mark proves.
+fn judge_free(stat: &Stat, mark: Mark, record: Option<&Record>, local: bool) -> Verdict {
+    let gone = "its owner is gone (no kernel lock)";
+    let (state, unseen, evidence) = match (mark, record.map(|r| (r, r.presence(local)))) {
+        (Mark::First, _) if local => (State::Stale, false, gone.into()),
+        (_, Some((_, Some(Presence::Running)))) => (State::Held, false, "its process runs".into()),
+        (_, Some((_, Some(Presence::Unseen(why))))) => {
+            (State::Held, true, format!("it cannot be judged from here: {why}"))
+        }
+        (_, Some((_, Some(Presence::Gone(why))))) => (State::Stale, false, why.into()),
+        // The very file by its birth, unmarked: about to be renamed when its
+        // owner died, or on a system that keeps no marks.
+        (Mark::None, Some((r, None))) if local && r.knows_birth() => (State::Stale, false, gone.into()),
+        (Mark::None, _) => (State::Foreign, false, "made by another program".into()),
+        (_, _) => (State::Held, true, "made by dotlock, but nothing tells by whom".into()),
+    };
+    Verdict { holder: record.map(Record::holder), unseen, ..Verdict::of(stat, state, evidence) }
+}
+
+impl Verdict {
+    fn of(stat: &Stat, state: State, evidence: String) -> Verdict {
+        Verdict {
+            state,
+            evidence,
+            holder: None,
+            pids: Vec::new(),
+            modified: stat.modified,
+            size: stat.size,
+            unseen: false,
+            alive: false,
+            id: stat.id,
+            born: stat.id.birth.map(|nanos| UNIX_EPOCH + Duration::from_nanos(nanos)),
+        }
+    }
+}
+
+impl Found {
+    /// Whether it may be removed: proven stale, or older than `stale_after` by
+    /// the file system's own clock where nothing can be proven.
+    pub fn may_break(&self, stale_after: Option<Duration>, now: impl FnOnce() -> Option<SystemTime>) -> bool {
+        let v = &self.verdict;
+        match v.state {
+            _ if self.grip.is_none() => false,
+            State::Stale => true,
+            State::Foreign => is_older(v.modified, stale_after, now),
+            State::Held if v.unseen => is_older(v.modified, stale_after, now),
+            State::Held | State::NotALock => false,
+        }
+    }
+
+    /// Moves what was staged in the lock to a name beside `target`, which ends
+    /// the lock as removing it does; returns that name.
+    pub fn keep_content(self, target: &Target) -> Result<PathBuf> {
+        let path = target.lock_path();
+        let failed = || Error::io("keep the content of", path);
+        let Some(grip) = &self.grip else { return Err(failed()(io::ErrorKind::PermissionDenied.into())) };
+        let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let time: String = time.chars().filter(|c| !"-:".contains(*c)).collect();
+        for more in ["", "a", "b", "c", "d", "e", "f", "g"] {
+            let name = target.part(&format!(".broken-{time}{more}"));
+            match sys::rename_new(path, &name) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    return Err(Error::refused(path, "it vanished"));
+                }
+                done => {
+                    done.map_err(failed())?;
+                    // Without its mark it is a plain file again. Only now: who
+                    // dies in between leaves a lock that is known for what it is.
+                    if let Ok(stat) = sys::fstat(&grip.0) {
+                        let _ = sys::set_mode(&grip.0, stat.mode, false);
+                    }
+                    return Ok(name);
+                }
+            }
+        }
+        Err(failed()(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Removes the lock that was judged. The kernel lock that is held since
+    /// before the judgement keeps every other dotlock from removing or
+    /// renaming it, so the name still leads to it, unless a program that knows
+    /// nothing of kernel locks has been at it: looked at once more.
+    pub fn remove(self, target: &Target) -> Result<()> {
+        let path = target.lock_path();
+        if !sys::stat(path).is_ok_and(|s| s.id == self.verdict.id) {
+            return Ok(());
+        }
+        match sys::unlink(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(Error::io("remove the stale lock", path)),
+        }
+    }
+}
+
+fn is_older(
+    modified: Option<SystemTime>,
+    limit: Option<Duration>,
+    now: impl FnOnce() -> Option<SystemTime>,
+) -> bool {
+    let (Some(modified), Some(limit)) = (modified, limit) else { return false };
+    now().is_some_and(|now| now.duration_since(modified).is_ok_and(|age| age >= limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: FileId = FileId { volume: 1, number: 42, birth: Some(7) };
+
+    fn file(mark: Mark) -> Stat {
+        Stat {
+            id: ID,
+            kind: Kind::Regular,
+            size: 0,
+            modified: None,
+            changed: 0,
+            mark,
+            mode: 0o600,
+            owner: (0, 0),
+        }
+    }
+
+    fn record(mark: Mark) -> Record {
+        Record::new(ID, mark == Mark::First, Some("test"))
+    }
+
+    fn state(mark: Mark, record: Option<&Record>, local: bool) -> (State, bool) {
+        let v = judge_free(&file(mark), mark, record, local);
+        (v.state, v.unseen)
+    }
+
+    #[test]
+    fn the_first_mark_without_kernel_lock_is_stale_on_a_local_file_system_only() {
+        assert_eq!(state(Mark::First, None, true), (State::Stale, false));
+        assert_eq!(state(Mark::First, None, false), (State::Held, true));
+    }
+
+    #[test]
+    fn a_record_of_a_running_process_holds_and_of_a_dead_one_does_not() {
+        let alive = record(Mark::Second);
+        assert_eq!(state(Mark::Second, Some(&alive), true), (State::Held, false));
+        assert_eq!(state(Mark::Second, Some(&alive), false), (State::Held, false));
+        // The same number, given to a process that started at another time.
+        let mut dead = record(Mark::Second);
+        dead.edit_life(|life| life.start = life.start.map(|s| s + 1));
+        assert_eq!(state(Mark::Second, Some(&dead), false), (State::Stale, false));
+    }
+
+    #[test]
+    fn another_boot_is_proof_on_a_local_file_system_only() {
+        let mut old = record(Mark::Second);
+        old.edit_life(|life| life.boot = Some("another".into()));
+        assert_eq!(state(Mark::Second, Some(&old), true), (State::Stale, false));
+        assert_eq!(state(Mark::Second, Some(&old), false), (State::Held, true));
+    }
+
+    #[test]
+    fn another_pid_namespace_cannot_be_judged() {
+        let mut other = record(Mark::Second);
+        other.edit_life(|life| life.pid_namespace = Some(1));
+        assert_eq!(state(Mark::Second, Some(&other), true), (State::Held, true));
+    }
+
+    #[test]
+    fn an_unmarked_file_is_foreign_unless_its_record_knows_its_birth() {
+        assert_eq!(state(Mark::None, None, true), (State::Foreign, false));
+        let r = record(Mark::First);
+        assert_eq!(state(Mark::None, Some(&r), true), (State::Stale, false));
+        assert_eq!(state(Mark::None, Some(&r), false), (State::Foreign, false));
+        let r = Record::new(FileId { birth: None, ..ID }, true, None);
+        assert_eq!(state(Mark::None, Some(&r), true), (State::Foreign, false));
+    }
+}
