@@ -16,6 +16,9 @@ _dotlock() {
             ",$1")
                 cmd="dotlock"
                 ;;
+            dotlock,break-lock)
+                cmd="dotlock__subcmd__break__subcmd__lock"
+                ;;
             dotlock,completions)
                 cmd="dotlock__subcmd__completions"
                 ;;
@@ -24,6 +27,9 @@ _dotlock() {
                 ;;
             dotlock,man)
                 cmd="dotlock__subcmd__man"
+                ;;
+            dotlock,status)
+                cmd="dotlock__subcmd__status"
                 ;;
             dotlock,write)
                 cmd="dotlock__subcmd__locked__subcmd__write"
@@ -35,8 +41,22 @@ _dotlock() {
 
     case "${cmd}" in
         dotlock)
-            opts="-h -V --help --version locked-write write completions man"
+            opts="-h -V --help --version locked-write write status break-lock completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dotlock__subcmd__break__subcmd__lock)
+            opts="-f -y -r -n -q -h -V --force --yes --recursive --cross --discard --dry-run --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -134,6 +154,20 @@ _dotlock() {
             ;;
         dotlock__subcmd__man)
             opts="-h -V --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dotlock__subcmd__status)
+            opts="-r -q -h -V --recursive --cross --held --stale --foreign --check --json --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -36,6 +36,35 @@ module completions {
     file: path                # The file to write; it need not exist
   ]
 
+  # Show locks: who holds them, whether he lives, and how that is known
+  export extern "dotlock status" [
+    --recursive(-r)           # Also in the directories below; links to directories are not followed
+    --cross                   # Below, also where other file systems are mounted
+    --held                    # Show held locks (with --stale and --foreign: those, too)
+    --stale                   # Show stale locks
+    --foreign                 # Show foreign locks
+    --check                   # Exit with 4 if something is held or foreign, with 5 if there are only stale locks
+    --json                    # Print one JSON document
+    --quiet(-q)               # Print nothing; for --check
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    ...paths: path            # Files and directories [default: the current directory]
+  ]
+
+  # Remove locks whose owner is provably gone
+  export extern "dotlock break-lock" [
+    --force(-f)               # Also break locks of which nothing is proven; never one that is alive
+    --yes(-y)                 # With --force, do not ask
+    --recursive(-r)           # Every lock in the directories and below
+    --cross                   # With --recursive, also where other file systems are mounted
+    --discard                 # Throw away what had been written into the lock
+    --dry-run(-n)             # Only say what would be done
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    ...files: path            # Files whose locks are to be broken; with --recursive, directories
+  ]
+
   def "nu-complete dotlock completions shell" [] {
     [ "bash" "elvish" "fish" "nushell" "powershell" "zsh" ]
   }

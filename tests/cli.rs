@@ -182,7 +182,7 @@ fn under_the_name_of_a_command_it_is_that_command() {
 #[test]
 fn every_command_has_help_with_examples() {
     let dir = Dir::new();
-    for command in ["locked-write", "completions", "man"] {
+    for command in ["locked-write", "status", "break-lock", "completions", "man"] {
         let out = dir.dotlock().args([command, "--help"]).run().ok();
         assert!(out.stdout.contains("Examples:"), "{command}: {}", out.stdout);
     }

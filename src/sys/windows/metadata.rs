@@ -1,6 +1,7 @@
 //! What a new file takes over from the one that it replaces.
 
-use super::{EVERYTHING, basic, check, narrow, open_for, set_attributes, wide};
+use super::identity::{basic, set_attributes};
+use super::{EVERYTHING, check, narrow, open_for, wide};
 use crate::sys::{Op, Stat, again};
 use std::fs::File;
 use std::io;

@@ -1,0 +1,239 @@
+//! What a file is, where it is, and what it is marked with.
+
+use super::{EVERYTHING, check, narrow, open_for, wide};
+use crate::sys::{FileId, Kind, Mark, Op, Stat, again};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::AsRawHandle;
+use std::path::{Component, Path, PathBuf, Prefix};
+use std::time::{Duration, UNIX_EPOCH};
+
+use windows_sys::Win32::Storage::FileSystem as fs;
+use windows_sys::Win32::System::SystemServices::IO_REPARSE_TAG_AF_UNIX;
+use windows_sys::Win32::System::WindowsProgramming::{DRIVE_FIXED, DRIVE_RAMDISK, DRIVE_REMOVABLE};
+
+/// The first mark is these two attributes together, which a file can be born
+/// with. TEMPORARY alone is what the tempfile crate puts on its files, and with
+/// it gitoxide on its locks; OFFLINE alone is what a cloud's client puts on a
+/// file that it keeps elsewhere, perhaps another's lock. NOT_CONTENT_INDEXED
+/// and COMPRESSED are inherited from the directory; HIDDEN and SYSTEM may be
+/// the target's own.
+const FIRST: u32 = fs::FILE_ATTRIBUTE_TEMPORARY | fs::FILE_ATTRIBUTE_OFFLINE;
+/// The second mark may be met on a stranger's file, since nothing is removed
+/// because of it.
+const SECOND: u32 = fs::FILE_ATTRIBUTE_OFFLINE;
+/// File systems that store these attributes. FAT knows them only until the
+/// last handle is closed.
+const MARKING: [&str; 2] = ["NTFS", "ReFS"];
+/// The others that one machine has for itself, if its drive is no share.
+const UNMARKING: [&str; 3] = ["FAT", "FAT32", "exFAT"];
+
+/// Between 1601, where Windows begins to count, and 1970, in 100 ns.
+const EPOCH: i64 = 116_444_736_000_000_000;
+
+impl Mark {
+    fn of(attributes: u32, file_system: &str) -> Mark {
+        match attributes & FIRST {
+            _ if !MARKING.contains(&file_system) => Mark::None,
+            FIRST => Mark::First,
+            SECOND => Mark::Second,
+            _ => Mark::None,
+        }
+    }
+
+    pub(super) fn birth_attributes(self) -> u32 {
+        match self {
+            Mark::First => FIRST,
+            Mark::Second => SECOND,
+            Mark::None => fs::FILE_ATTRIBUTE_NORMAL,
+        }
+    }
+}
+
+impl Stat {
+    /// Of what is no file on a disk: a pipe or a device.
+    fn bare(kind: Kind) -> Stat {
+        Stat {
+            id: FileId { volume: 0, number: 0, birth: None },
+            kind,
+            size: 0,
+            modified: None,
+            changed: 0,
+            mark: Mark::None,
+            mode: 0,
+            owner: (0, 0),
+        }
+    }
+}
+
+/// What `path` itself is; a symbolic link is not followed.
+///
+/// A file that was deleted while somebody has it open keeps its name on some
+/// file systems until that is closed, and cannot be opened. For us it is gone.
+pub(crate) fn stat(path: &Path) -> io::Result<Stat> {
+    fstat(&open_for(path, fs::FILE_READ_ATTRIBUTES)?)
+}
+
+/// What an open file is.
+pub(crate) fn fstat(file: &File) -> io::Result<Stat> {
+    // SAFETY: the handle is open.
+    match unsafe { fs::GetFileType(file.as_raw_handle()) } {
+        fs::FILE_TYPE_PIPE => return Ok(Stat::bare(Kind::Fifo)),
+        fs::FILE_TYPE_CHAR => return Ok(Stat::bare(Kind::Device)),
+        _ => {}
+    }
+    let info = by_handle(file)?;
+    let basic = basic(file)?;
+    let has = |bit: u32| basic.FileAttributes & bit != 0;
+    let kind = match () {
+        () if has(fs::FILE_ATTRIBUTE_REPARSE_POINT) => match reparse_tag(file)? {
+            IO_REPARSE_TAG_AF_UNIX => Kind::Socket,
+            // The bit that says: stands for another name. Links and mount points.
+            tag if tag & 0x2000_0000 != 0 => Kind::Symlink,
+            _ if has(fs::FILE_ATTRIBUTE_DIRECTORY) => Kind::Directory,
+            // The data is stored otherwise, and got when it is read.
+            _ => Kind::Regular,
+        },
+        () if has(fs::FILE_ATTRIBUTE_DIRECTORY) => Kind::Directory,
+        () => Kind::Regular,
+    };
+    let nanos = |time: i64| u64::try_from(time - EPOCH).ok().map(|t| t * 100);
+    let number = u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow);
+    let file_system = file_system(file).unwrap_or_default();
+    let birth = match file_system.as_str() {
+        "NTFS" => uses_of(number),
+        name if MARKING.iter().chain(&UNMARKING).any(|n| *n == name) => nanos(basic.CreationTime),
+        _ => None,
+    };
+    Ok(Stat {
+        id: FileId { volume: info.dwVolumeSerialNumber.into(), number, birth },
+        kind,
+        size: u64::from(info.nFileSizeHigh) << 32 | u64::from(info.nFileSizeLow),
+        modified: nanos(basic.LastWriteTime).map(|n| UNIX_EPOCH + Duration::from_nanos(n)),
+        changed: nanos(basic.ChangeTime).unwrap_or_default().into(),
+        mark: Mark::of(basic.FileAttributes, &file_system),
+        ..Stat::bare(kind)
+    })
+}
+
+/// What NTFS has in place of a time of birth: the upper 16 bits of a file's
+/// number count how often the rest of it was given to a file. The time itself
+/// is not to be relied on there. A new file is given that of one with the same
+/// name that was just removed, and Samba and Wine, who call themselves NTFS,
+/// make one up from the times that they have, anew at each write. With them
+/// these bits are 0, which real ones never are.
+fn uses_of(number: u64) -> Option<u64> {
+    Some(number >> 48).filter(|&uses| uses != 0)
+}
+
+fn by_handle(file: &File) -> io::Result<fs::BY_HANDLE_FILE_INFORMATION> {
+    let mut info = fs::BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open, and `info` is what the call fills.
+    check(unsafe { fs::GetFileInformationByHandle(file.as_raw_handle(), &mut info) })?;
+    Ok(info)
+}
+
+/// Attributes and times.
+pub(super) fn basic(file: &File) -> io::Result<fs::FILE_BASIC_INFO> {
+    let mut info = fs::FILE_BASIC_INFO::default();
+    let size = size_of_val(&info) as u32;
+    let to = (&raw mut info).cast();
+    // SAFETY: `to` has `size` bytes, of the structure that belongs to the class.
+    check(unsafe { fs::GetFileInformationByHandleEx(file.as_raw_handle(), fs::FileBasicInfo, to, size) })?;
+    Ok(info)
+}
+
+/// Sets a file's attributes, and nothing else.
+pub(super) fn set_attributes(file: &File, attributes: u32) -> io::Result<()> {
+    // Zero means "as it was": no attribute at all has a name of its own.
+    let attributes = if attributes == 0 { fs::FILE_ATTRIBUTE_NORMAL } else { attributes };
+    let info = fs::FILE_BASIC_INFO { FileAttributes: attributes, ..Default::default() };
+    let size = size_of_val(&info) as u32;
+    let from = (&raw const info).cast();
+    // SAFETY: `from` has `size` bytes, of the structure that belongs to the class.
+    check(unsafe { fs::SetFileInformationByHandle(file.as_raw_handle(), fs::FileBasicInfo, from, size) })
+}
+
+/// What a reparse point stands for.
+fn reparse_tag(file: &File) -> io::Result<u32> {
+    let mut info = fs::FILE_ATTRIBUTE_TAG_INFO::default();
+    let size = size_of_val(&info) as u32;
+    let to = (&raw mut info).cast();
+    // SAFETY: `to` has `size` bytes, of the structure that belongs to the class.
+    check(unsafe {
+        fs::GetFileInformationByHandleEx(file.as_raw_handle(), fs::FileAttributeTagInfo, to, size)
+    })?;
+    Ok(info.ReparseTag)
+}
+
+/// Takes the marks off `file` unless it is to stay `marked`.
+///
+/// The permissions are not applied: of them Windows knows only that nobody may
+/// write, which would forbid the next commit to replace the file.
+pub(crate) fn set_mode(file: &File, _mode: u32, marked: bool) -> io::Result<()> {
+    let change = || {
+        let attributes = basic(file)?.FileAttributes;
+        if marked || attributes & FIRST == 0 { Ok(()) } else { set_attributes(file, attributes & !FIRST) }
+    };
+    again(Op::Mode, change)
+}
+
+/// Whether `file` is on a file system that only this machine mounts. A list of
+/// types that are known decides, and that the drive is none of the network's;
+/// all else counts as shared.
+pub(crate) fn is_local(file: &File) -> bool {
+    let known = file_system(file).is_some_and(|name| MARKING.iter().chain(&UNMARKING).any(|n| *n == name));
+    known && drive_type(file).is_some_and(|t| [DRIVE_FIXED, DRIVE_REMOVABLE, DRIVE_RAMDISK].contains(&t))
+}
+
+/// The type of the file system that `file` is on.
+fn file_system(file: &File) -> Option<String> {
+    let mut name = [0; 64];
+    let none = std::ptr::null_mut();
+    // SAFETY: `name` has the length that is told; null stands for what is not
+    // wanted.
+    let done = unsafe {
+        let (to, units) = (name.as_mut_ptr(), name.len() as u32);
+        let handle = file.as_raw_handle();
+        fs::GetVolumeInformationByHandleW(handle, none, 0, none.cast(), none.cast(), none.cast(), to, units)
+    };
+    check(done).ok().map(|()| narrow(&name))
+}
+
+/// What sort of drive `file` is on; `None` for a share that is no drive.
+fn drive_type(file: &File) -> Option<u32> {
+    // A volume need not have a letter: then it has at least a number.
+    let path = final_path(file, fs::VOLUME_NAME_DOS).or_else(|| final_path(file, fs::VOLUME_NAME_GUID))?;
+    let Component::Prefix(prefix) = path.components().next()? else { return None };
+    let root = match prefix.kind() {
+        Prefix::VerbatimDisk(letter) => format!("{}:\\", char::from(letter)),
+        Prefix::Verbatim(volume) => format!(r"\\?\{}\", volume.to_str()?),
+        _ => return None,
+    };
+    // SAFETY: the string ends with a zero.
+    Some(unsafe { fs::GetDriveTypeW(wide(root).as_ptr()) })
+}
+
+/// The path of an open file, with its volume as `form` says.
+fn final_path(file: &File, form: u32) -> Option<PathBuf> {
+    let mut path = vec![0; 512];
+    loop {
+        let room = path.len() as u32;
+        // SAFETY: `path` has `room` units.
+        let n = unsafe { fs::GetFinalPathNameByHandleW(file.as_raw_handle(), path.as_mut_ptr(), room, form) };
+        match n {
+            0 => return None,
+            n if n < room => return Some(narrow(&path).into()),
+            more => path.resize(more as usize + 1, 0),
+        }
+    }
+}
+
+/// The number of the volume that `dir` is on.
+pub(crate) fn volume(dir: &Path) -> io::Result<u64> {
+    let mut options = OpenOptions::new();
+    options.access_mode(fs::FILE_READ_ATTRIBUTES).share_mode(EVERYTHING);
+    let dir = options.custom_flags(fs::FILE_FLAG_BACKUP_SEMANTICS).open(dir)?;
+    Ok(by_handle(&dir)?.dwVolumeSerialNumber.into())
+}
