@@ -118,7 +118,7 @@ impl Record {
     }
 
     #[cfg(test)]
-    pub fn edit_life(&mut self, edit: impl FnOnce(&mut Host)) {
+    pub fn edit_life(&mut self, edit: impl FnMut(&mut Host)) {
         self.life.as_mut().into_iter().for_each(edit);
     }
 

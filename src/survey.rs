@@ -96,7 +96,7 @@ fn named(path: &Path) -> Result<Target> {
 }
 
 fn parent_exists(path: &Path) -> bool {
-    path.parent().is_none_or(|dir| dir.is_dir())
+    path.parent().is_none_or(Path::is_dir)
 }
 
 /// Names of lock files and what goes with them, by directory and target.

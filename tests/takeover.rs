@@ -111,7 +111,7 @@ fn of_a_foreign_lock_only_age_that_was_asked_for_is_enough() {
     dir.file("f", "old");
     dir.file("f.lock", "");
     let locked = dir.dotlock().line("write -n f").stdin("new").run();
-    locked.fails(75, &["foreign", "made by another program", "fuser"]);
+    locked.fails(75, &["foreign", "made by another program", "dotlock status"]);
     dir.dotlock().line("write -n --stale-after 1h f").stdin("new").run().fails(75, &["foreign"]);
     assert_eq!(dir.names(), ["f", "f.lock"]);
     let past = std::time::SystemTime::now() - Duration::from_secs(2 * 3600);

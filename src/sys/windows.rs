@@ -9,13 +9,15 @@
 mod identity;
 mod metadata;
 mod process;
+mod processes;
 pub mod signal;
 
 pub(crate) use identity::{fstat, is_local, set_mode, stat, volume};
 pub(crate) use metadata::keep_metadata;
 #[cfg(debug_assertions)]
 pub(crate) use process::kill_self;
-pub(crate) use process::{host_name, presence, this_host};
+pub(crate) use process::{host_name, is_running, presence, this_host};
+pub(crate) use processes::{KNOWS_OPENERS, LockTable, open_in};
 
 use super::{Grip, Mark, Op, Sync, again, fault};
 use std::fs::{File, OpenOptions};
@@ -23,7 +25,7 @@ use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsHandle, AsRawHandle};
-use std::path::Path;
+use std::path::{Component, Path, Prefix};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -48,9 +50,19 @@ fn check(done: BOOL) -> io::Result<()> {
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// A path for a call: its 16-bit units, and a zero.
-fn wide(path: impl AsRef<Path>) -> Vec<u16> {
-    path.as_ref().as_os_str().encode_wide().chain([0]).collect()
+/// An absolute path for a call: its 16-bit units, and a zero. A long one needs
+/// the prefix that lifts the old limit, as std gives it to its own calls.
+fn wide(path: &Path) -> Vec<u16> {
+    let kind = path.components().next().and_then(|first| match first {
+        Component::Prefix(prefix) if path.as_os_str().len() > 240 => Some(prefix.kind()),
+        _ => None,
+    });
+    let (prefix, skipped) = match kind {
+        Some(Prefix::Disk(_)) => (r"\\?\", 0),
+        Some(Prefix::UNC(..)) => (r"\\?\UNC", 1),
+        _ => ("", 0),
+    };
+    prefix.encode_utf16().chain(path.as_os_str().encode_wide().skip(skipped)).chain([0]).collect()
 }
 
 /// A name that a call has filled in, up to its zero.
@@ -183,6 +195,15 @@ pub(crate) fn rename(from: &Path, to: &Path, _open: &File) -> io::Result<()> {
         patiently(Duration::from_secs(2), || std::fs::rename(from, to))
     };
     again(Op::Rename, call)
+}
+
+/// Renames `from` to `to`, which must not exist.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    // std's own would replace it.
+    let (from, to) = (wide(from), wide(to));
+    // SAFETY: both strings end with a zero.
+    let call = || check(unsafe { fs::MoveFileExW(from.as_ptr(), to.as_ptr(), 0) });
+    again(Op::Rename, || patiently(Duration::from_secs(1), call))
 }
 
 /// Removes a name; tries again for a while if somebody has the file open.

@@ -92,9 +92,10 @@ pub fn end_by(signal: i32) -> ! {
         libc::sigemptyset(&mut one);
         libc::sigaddset(&mut one, signal);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &one, std::ptr::null_mut());
-        libc::kill(libc::getpid(), signal);
+        // To this very thread: it comes before the call returns. Sent to the
+        // process it might go to another thread, and be late.
+        libc::raise(signal);
     }
-    // The signal comes before kill returns, unless somebody else blocks it.
     std::process::exit(128 + signal)
 }
 

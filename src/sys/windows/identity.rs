@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf, Prefix};
 use std::time::{Duration, UNIX_EPOCH};
 
 use windows_sys::Win32::Storage::FileSystem as fs;
-use windows_sys::Win32::System::SystemServices::IO_REPARSE_TAG_AF_UNIX;
+use windows_sys::Win32::System::SystemServices::{FILE_SUPPORTS_USN_JOURNAL, IO_REPARSE_TAG_AF_UNIX};
 use windows_sys::Win32::System::WindowsProgramming::{DRIVE_FIXED, DRIVE_RAMDISK, DRIVE_REMOVABLE};
 
 /// The first mark is these two attributes together, which a file can be born
@@ -33,9 +33,9 @@ const UNMARKING: [&str; 3] = ["FAT", "FAT32", "exFAT"];
 const EPOCH: i64 = 116_444_736_000_000_000;
 
 impl Mark {
-    fn of(attributes: u32, file_system: &str) -> Mark {
+    fn of(attributes: u32, volume: &Volume) -> Mark {
         match attributes & FIRST {
-            _ if !MARKING.contains(&file_system) => Mark::None,
+            _ if !volume.keeps_marks() => Mark::None,
             FIRST => Mark::First,
             SECOND => Mark::Second,
             _ => Mark::None,
@@ -100,31 +100,17 @@ pub(crate) fn fstat(file: &File) -> io::Result<Stat> {
     };
     let nanos = |time: i64| u64::try_from(time - EPOCH).ok().map(|t| t * 100);
     let number = u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow);
-    let file_system = file_system(file).unwrap_or_default();
-    let birth = match file_system.as_str() {
-        "NTFS" => uses_of(number),
-        name if MARKING.iter().chain(&UNMARKING).any(|n| *n == name) => nanos(basic.CreationTime),
-        _ => None,
-    };
+    let volume = Volume::of(file).unwrap_or_default();
+    let birth = nanos(basic.CreationTime).filter(|_| volume.keeps_births());
     Ok(Stat {
         id: FileId { volume: info.dwVolumeSerialNumber.into(), number, birth },
         kind,
         size: u64::from(info.nFileSizeHigh) << 32 | u64::from(info.nFileSizeLow),
         modified: nanos(basic.LastWriteTime).map(|n| UNIX_EPOCH + Duration::from_nanos(n)),
         changed: nanos(basic.ChangeTime).unwrap_or_default().into(),
-        mark: Mark::of(basic.FileAttributes, &file_system),
+        mark: Mark::of(basic.FileAttributes, &volume),
         ..Stat::bare(kind)
     })
-}
-
-/// What NTFS has in place of a time of birth: the upper 16 bits of a file's
-/// number count how often the rest of it was given to a file. The time itself
-/// is not to be relied on there. A new file is given that of one with the same
-/// name that was just removed, and Samba and Wine, who call themselves NTFS,
-/// make one up from the times that they have, anew at each write. With them
-/// these bits are 0, which real ones never are.
-fn uses_of(number: u64) -> Option<u64> {
-    Some(number >> 48).filter(|&uses| uses != 0)
 }
 
 fn by_handle(file: &File) -> io::Result<fs::BY_HANDLE_FILE_INFORMATION> {
@@ -179,26 +165,70 @@ pub(crate) fn set_mode(file: &File, _mode: u32, marked: bool) -> io::Result<()> 
     again(Op::Mode, change)
 }
 
-/// Whether `file` is on a file system that only this machine mounts. A list of
-/// types that are known decides, and that the drive is none of the network's;
-/// all else counts as shared.
-pub(crate) fn is_local(file: &File) -> bool {
-    let known = file_system(file).is_some_and(|name| MARKING.iter().chain(&UNMARKING).any(|n| *n == name));
-    known && drive_type(file).is_some_and(|t| [DRIVE_FIXED, DRIVE_REMOVABLE, DRIVE_RAMDISK].contains(&t))
+/// What a volume says of its file system.
+#[derive(Default)]
+struct Volume {
+    name: String,
+    flags: u32,
 }
 
-/// The type of the file system that `file` is on.
-fn file_system(file: &File) -> Option<String> {
-    let mut name = [0; 64];
-    let none = std::ptr::null_mut();
-    // SAFETY: `name` has the length that is told; null stands for what is not
-    // wanted.
-    let done = unsafe {
-        let (to, units) = (name.as_mut_ptr(), name.len() as u32);
-        let handle = file.as_raw_handle();
-        fs::GetVolumeInformationByHandleW(handle, none, 0, none.cast(), none.cast(), none.cast(), to, units)
-    };
-    check(done).ok().map(|()| narrow(&name))
+impl Volume {
+    fn of(file: &File) -> io::Result<Volume> {
+        let mut name = [0; 64];
+        let mut flags = 0;
+        let none = std::ptr::null_mut();
+        // SAFETY: `name` has the length that is told; null stands for what is
+        // not wanted.
+        check(unsafe {
+            let (to, units) = (name.as_mut_ptr(), name.len() as u32);
+            let handle = file.as_raw_handle();
+            fs::GetVolumeInformationByHandleW(
+                handle,
+                none,
+                0,
+                none.cast(),
+                none.cast(),
+                &mut flags,
+                to,
+                units,
+            )
+        })?;
+        Ok(Volume { name: narrow(&name), flags })
+    }
+
+    /// Samba and Wine call themselves NTFS too; only the real ones have its
+    /// journal of changes.
+    fn keeps_marks(&self) -> bool {
+        MARKING.contains(&self.name.as_str()) && self.flags & FILE_SUPPORTS_USN_JOURNAL != 0
+    }
+
+    /// Whether a file's time of birth stays the same. Samba and Wine may make
+    /// one up from the times that they have, anew at each write.
+    fn keeps_births(&self) -> bool {
+        self.keeps_marks() || UNMARKING.contains(&self.name.as_str())
+    }
+}
+
+/// Opens what `path` leads to, to ask about it.
+fn open_followed(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.access_mode(fs::FILE_READ_ATTRIBUTES).share_mode(EVERYTHING);
+    options.custom_flags(fs::FILE_FLAG_BACKUP_SEMANTICS).open(path)
+}
+
+/// The number of the volume that `dir` is on.
+pub(crate) fn volume(dir: &Path) -> io::Result<u64> {
+    Ok(by_handle(&open_followed(dir)?)?.dwVolumeSerialNumber.into())
+}
+
+/// Whether `path` is on a file system that only this machine mounts. A list of
+/// types that are known decides, and that the drive is none of the network's;
+/// all else counts as shared.
+pub(crate) fn is_local(path: &Path) -> bool {
+    let Ok(file) = open_followed(path) else { return false };
+    let known = |v: Volume| MARKING.iter().chain(&UNMARKING).any(|n| *n == v.name);
+    let own = |t: u32| [DRIVE_FIXED, DRIVE_REMOVABLE, DRIVE_RAMDISK].contains(&t);
+    Volume::of(&file).is_ok_and(known) && drive_type(&file).is_some_and(own)
 }
 
 /// What sort of drive `file` is on; `None` for a share that is no drive.
@@ -212,7 +242,7 @@ fn drive_type(file: &File) -> Option<u32> {
         _ => return None,
     };
     // SAFETY: the string ends with a zero.
-    Some(unsafe { fs::GetDriveTypeW(wide(root).as_ptr()) })
+    Some(unsafe { fs::GetDriveTypeW(wide(Path::new(&root)).as_ptr()) })
 }
 
 /// The path of an open file, with its volume as `form` says.
@@ -228,12 +258,4 @@ fn final_path(file: &File, form: u32) -> Option<PathBuf> {
             more => path.resize(more as usize + 1, 0),
         }
     }
-}
-
-/// The number of the volume that `dir` is on.
-pub(crate) fn volume(dir: &Path) -> io::Result<u64> {
-    let mut options = OpenOptions::new();
-    options.access_mode(fs::FILE_READ_ATTRIBUTES).share_mode(EVERYTHING);
-    let dir = options.custom_flags(fs::FILE_FLAG_BACKUP_SEMANTICS).open(dir)?;
-    Ok(by_handle(&dir)?.dwVolumeSerialNumber.into())
 }

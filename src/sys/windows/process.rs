@@ -25,25 +25,30 @@ pub(crate) fn presence(pid: u32, there: &Host, local: bool) -> Presence {
     if let Some(elsewhere) = there.elsewhere(&this_host(std::process::id()), local) {
         return elsewhere;
     }
-    let process = match look_at(pid) {
-        Ok(process) => process,
-        // What the system says of a number that no process has.
-        Err(e) if e.raw_os_error() == Some(ERROR_INVALID_PARAMETER as i32) => {
-            return Presence::Gone("its process is gone");
-        }
-        // It lives and is another's.
-        Err(_) => return Presence::Running,
-    };
-    // SAFETY: the handle is open and may be waited for.
-    if unsafe { WaitForSingleObject(process.as_raw_handle(), 0) } == WAIT_OBJECT_0 {
-        return Presence::Gone("its process has ended");
+    if !is_running(pid) {
+        return Presence::Gone("its process is gone");
     }
-    match (start_of(&process), there.start) {
+    let now = look_at(pid).ok().and_then(|process| start_of(&process));
+    match (now, there.start) {
         (Some(now), Some(then)) if now != then => {
             Presence::Gone("its process number was given to another since")
         }
         _ => Presence::Running,
     }
+}
+
+/// Whether a process of that number runs.
+pub(crate) fn is_running(pid: u32) -> bool {
+    let process = match look_at(pid) {
+        Ok(process) => process,
+        // A number that no process has is an error of its own. All else means
+        // that it lives and is another's.
+        Err(e) => return e.raw_os_error() != Some(ERROR_INVALID_PARAMETER as i32),
+    };
+    // One that has ended is there for as long as somebody has it open.
+    // SAFETY: the handle is open and may be waited for.
+    let waited = unsafe { WaitForSingleObject(process.as_raw_handle(), 0) };
+    waited != WAIT_OBJECT_0
 }
 
 /// Opens a process to ask about it.
