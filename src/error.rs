@@ -1,6 +1,6 @@
 //! What went wrong: what was being done, to which path, why, and what to do.
 
-use crate::verdict::Verdict;
+use crate::evidence::{Verdict, show};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -82,23 +82,6 @@ impl Error {
     pub(crate) fn refused(path: &Path, why: impl Into<String>) -> Error {
         Error::Refused { path: path.to_owned(), why: why.into() }
     }
-}
-
-/// A path for a message: control characters, which a terminal would obey, are
-/// replaced, as are bytes that are no UTF-8.
-pub fn show(path: &Path) -> String {
-    printable(&path.to_string_lossy())
-}
-
-/// `text` without control characters, and not endless.
-pub(crate) fn printable(text: &str) -> String {
-    let clean = |c: char| if c.is_control() || is_bidi(c) { '\u{FFFD}' } else { c };
-    text.chars().take(4096).map(clean).collect()
-}
-
-/// Characters that reorder what follows them on the line.
-fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 fn hint_for(source: &io::Error) -> &'static str {

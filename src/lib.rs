@@ -122,6 +122,7 @@
 //! the system. Each knows only those after it.
 
 mod error;
+mod evidence;
 mod gate;
 mod lock;
 mod owner;
@@ -132,9 +133,9 @@ mod target;
 mod verdict;
 mod wait;
 
-pub use error::{Error, Result, show};
+pub use error::{Error, Result};
+pub use evidence::{Holder, State, Verdict, show};
 pub use lock::{CommitOptions, Committed, Lock, acquire, acquire_target, roll_back_all};
-pub use owner::Holder;
 pub use publish::{
     Gatherer, Input, PublishOptions, Published, gather, gather_child, gather_file, gather_stdin, publish,
     update,
@@ -142,5 +143,4 @@ pub use publish::{
 pub use survey::{BreakOptions, Broken, Scope, Sighting, break_lock, sight, survey};
 pub use sys::{Sync, exit_code, signal};
 pub use target::Target;
-pub use verdict::{State, Verdict};
 pub use wait::{Event, Policy};

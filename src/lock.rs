@@ -1,12 +1,13 @@
 //! P, the lock: acquire, commit, roll back, and the list that a signal clears.
 
+mod acquire;
+
+pub use acquire::{acquire, acquire_target};
+
 use crate::error::{Error, Result};
 use crate::gate::{self, Gate};
-use crate::owner::Record;
 use crate::sys::{self, FileId, Kind, Mark, Stat, Sync};
 use crate::target::Target;
-use crate::verdict::{self, Look, State, Verdict};
-use crate::wait::{Policy, Try, Wait, Waited};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -146,170 +147,12 @@ impl Drop for Armed {
     }
 }
 
-/// Acquires the lock of `path`, as `policy` says.
-///
-/// # Errors
-/// [`Error::Busy`] when it was not free in time, [`Error::Refused`] for what is
-/// no lock or not ours to lock, [`Error::Interrupted`] after a signal,
-/// [`Error::Io`] for all else. Nothing is left behind.
-///
-/// ```
-/// use std::io::Write;
-/// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path().join("state.json");
-/// let mut lock = dotlock::acquire(&path, &dotlock::Policy::default())?;
-/// lock.write_all(b"{}\n")?;
-/// lock.commit(&dotlock::CommitOptions::default())?;
-/// assert_eq!(std::fs::read(&path)?, b"{}\n");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn acquire(path: impl AsRef<Path>, policy: &Policy) -> Result<Lock> {
-    acquire_target(&Target::resolve(path.as_ref())?, policy)
-}
-
-/// As [`acquire`], for a target that is resolved already.
-///
-/// # Errors
-/// As [`acquire`].
-pub fn acquire_target(target: &Target, policy: &Policy) -> Result<Lock> {
-    let entry = Arc::new(Entry { pid: std::process::id(), target: target.clone(), things: Mutex::default() });
-    let look = || Some(verdict::judge(target, Look::Moment).ok()??.verdict);
-    let mut wait = Wait::begin(policy, target.path(), look);
-    let busy = |wait: &Wait<'_>, verdict: Option<Verdict>| Error::Busy {
-        target: target.path().to_owned(),
-        lock: target.lock_path().to_owned(),
-        verdict: verdict.map(Box::new),
-        waited: wait.elapsed(),
-    };
-
-    enlist(&entry)?;
-    let armed = Armed(Arc::clone(&entry));
-
-    let enter = |locked: Option<File>| {
-        let mut things = entry.making()?;
-        Ok(match gate::enter(target, locked)? {
-            Try::Done(gate) => {
-                things.gate = gate.map(Arc::new);
-                Try::Done(things.gate.clone())
-            }
-            Try::Again => Try::Again,
-            Try::Busy(file) => Try::Busy(file),
-        })
-    };
-    let gate = match wait.until(enter)? {
-        Waited::Done(gate) => gate,
-        Waited::TooLong => return Err(busy(&wait, look())),
-    };
-
-    let mark = if sys::is_local(target.lock_dir()) { Mark::First } else { Mark::Second };
-    let mut broke = 0;
-    let mut verdict = None;
-    let p = match wait.until(|locked| {
-        take(&entry, gate.as_deref(), mark, locked.is_some(), policy, &mut broke, &mut verdict)
-    })? {
-        Waited::Done(p) => p,
-        Waited::TooLong => return Err(busy(&wait, verdict)),
-    };
-
-    let proves_life = p.mark == Mark::First || (!sys::KEEPS_MARKS && mark == Mark::First);
-    if let Some(gate) = &gate {
-        match gate.write(&Record::new(p.id, proves_life, policy.label.as_deref())) {
-            // Another user's S, which can be read only: the kernel lock must do.
-            Err(Error::Io { source, .. }) if proves_life && sys::is_read_only(&source) => {}
-            other => other?,
-        }
-    }
-    std::mem::forget(armed);
-    Ok(Lock { entry, p, seen: None, waited: wait.elapsed(), tries: wait.tries(), broke })
-}
-
-fn enlist(entry: &Arc<Entry>) -> Result<()> {
-    let mut list = list();
-    not_ended(&list, &entry.target)?;
-    list.entries.push(Arc::clone(entry));
-    Ok(())
-}
-
 fn not_ended(list: &List, target: &Target) -> Result<()> {
     let signal = sys::signal::noted();
     if list.ended || signal.is_some() {
         return Err(Error::Interrupted { target: target.path().to_owned(), signal });
     }
     Ok(())
-}
-
-/// One try to make P. `locked`: the kernel lock of the P that we made was waited
-/// for, and is ours now.
-fn take(
-    entry: &Entry,
-    gate: Option<&Gate>,
-    mark: Mark,
-    locked: bool,
-    policy: &Policy,
-    broke: &mut u32,
-    last: &mut Option<Verdict>,
-) -> Result<Try<Arc<P>>> {
-    let target = &entry.target;
-    let path = target.lock_path();
-    let mut things = entry.making()?;
-    let made = match &things.p {
-        // What we made before, while somebody had its kernel lock for a moment:
-        // a judge, who may have taken it for a dead one's and removed it.
-        Some(p) if p.is_at_its_path(target) => {
-            let locked = locked || sys::try_lock(&p.file, false).map_err(Error::io("lock", path))?;
-            (Arc::clone(p), locked)
-        }
-        _ => match sys::create_lock(path, mark) {
-            Ok(file) => {
-                let stat = sys::fstat(&file).map_err(Error::io("examine", path))?;
-                let p = Arc::new(P { file, id: stat.id, mark: stat.mark });
-                things.p = Some(Arc::clone(&p));
-                let locked = sys::try_lock(&p.file, false).map_err(Error::io("lock", path))?;
-                (p, locked)
-            }
-            Err(e) if sys::is_contended(&e, path) => {
-                things.p = None;
-                drop(things);
-                return in_the_way(target, gate, policy, broke, last);
-            }
-            Err(source) => return Err(Error::Io { doing: "create", path: path.to_owned(), source }),
-        },
-    };
-    Ok(match made {
-        // Only this makes it ours: under its kernel lock its path leads to it.
-        (p, true) if p.is_at_its_path(target) => Try::Done(p),
-        (_, true) => Try::Again,
-        (p, false) => Try::Busy(p.file.try_clone().ok()),
-    })
-}
-
-/// P is there and not ours: remove it if that is allowed, else wait.
-fn in_the_way(
-    target: &Target,
-    gate: Option<&Gate>,
-    policy: &Policy,
-    broke: &mut u32,
-    last: &mut Option<Verdict>,
-) -> Result<Try<Arc<P>>> {
-    let breaks = policy.break_stale || policy.stale_after.is_some();
-    let Some(found) = verdict::judge(target, if breaks { Look::Grip } else { Look::Moment })? else {
-        return Ok(Try::Again);
-    };
-    if found.verdict.state == State::NotALock {
-        return Err(Error::refused(target.lock_path(), found.verdict.evidence));
-    }
-    let allowed = policy.break_stale || found.verdict.state != State::Stale;
-    if allowed && found.may_break(policy.stale_after, || gate?.now()) {
-        found.remove(target)?;
-        // S is ours, and its record spoke of what is gone.
-        if let Some(gate) = gate {
-            let _ = gate.clear();
-        }
-        *broke += 1;
-        return Ok(Try::Again);
-    }
-    *last = Some(found.verdict);
-    Ok(Try::Busy(None))
 }
 
 /// The state of the target when it was read: what a commit that builds on it

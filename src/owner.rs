@@ -1,6 +1,6 @@
 //! Who holds a lock: the record that a holder leaves in S.
 
-use crate::error::printable;
+use crate::evidence::{Holder, printable};
 use crate::sys::{self, FileId, Host, Kind, Presence};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -137,42 +137,6 @@ impl Record {
 /// What is in S is no record: torn, hostile, or of a later version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable;
-
-/// Who holds a lock, as its record says. Control characters are taken out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Holder {
-    /// Number of its process.
-    pub pid: u32,
-    /// Name of its program.
-    pub program: String,
-    /// What it was told to call itself.
-    pub label: Option<String>,
-    /// Who started it, by its environment.
-    pub user: String,
-    /// The machine that it runs on.
-    pub host: String,
-    /// When it got the lock, by its clock.
-    pub since: Option<SystemTime>,
-}
-
-impl std::fmt::Display for Holder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "pid {} ({}", self.pid, self.program)?;
-        if let Some(label) = &self.label {
-            write!(f, ", {label}")?;
-        }
-        f.write_str(")")?;
-        if !self.user.is_empty() {
-            write!(f, " of {}", self.user)?;
-        }
-        write!(f, " on {}", self.host)?;
-        if let Some(since) = self.since {
-            write!(f, " since {}", humantime::format_rfc3339_seconds(since))?;
-        }
-        Ok(())
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,12 @@
 //! Looking at locks without disturbing them, and breaking them: what an
 //! operator does.
 
-use crate::error::{Error, Result, printable};
+use crate::error::{Error, Result};
+use crate::evidence::{State, Verdict, printable, show};
 use crate::gate;
 use crate::sys::{self, FileId, Kind, LockTable};
 use crate::target::{Target, package_manager};
-use crate::verdict::{self, Look, State, Verdict};
+use crate::verdict::{self, Look};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
@@ -203,7 +204,7 @@ fn judge(target: &Target, table: &LockTable) -> Result<Option<Verdict>> {
     let look = |table| Ok(verdict::judge(target, Look::Table(table))?.map(|f| f.verdict));
     let first = look(table)?;
     let newborn = |v: &Verdict| {
-        let age = v.born().or(v.modified).map(|t| SystemTime::now().duration_since(t).unwrap_or_default());
+        let age = v.born.or(v.modified).map(|t| SystemTime::now().duration_since(t).unwrap_or_default());
         v.state == State::Stale && age.is_some_and(|a| a < NEWBORN)
     };
     if first.as_ref().is_some_and(newborn) {
@@ -328,7 +329,7 @@ pub fn break_lock(seen: &Sighting, options: BreakOptions) -> Result<Broken> {
     }
     match now.state {
         State::NotALock => {
-            return refused(format!("{} is not a lock: {}", crate::show(&seen.lock), now.evidence));
+            return refused(format!("{} is not a lock: {}", show(&seen.lock), now.evidence));
         }
         _ if now.alive => {
             // Our own look says that it is taken; the table may say by whom.

@@ -1,115 +1,14 @@
-//! The verdict on what stands at P: held, stale, foreign, or not a lock.
+//! Judging what stands at P: held, stale, foreign, or not a lock.
 
-use crate::error::{Error, Result, show};
-use crate::owner::{Holder, Record};
-use crate::sys::{self, FileId, Grip, Kind, Mark, Presence, Stat};
+use crate::error::{Error, Result};
+use crate::evidence::{State, Verdict, show};
+use crate::owner::Record;
+use crate::sys::{self, Grip, Kind, Mark, Presence, Stat};
 use crate::target::{Target, package_manager};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// What is known of a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Somebody has it, or that cannot be excluded.
-    Held,
-    /// Made by dotlock, and its owner is provably gone.
-    Stale,
-    /// Made by another program; whether that still works on it is not known.
-    Foreign,
-    /// No lock at all: a package manager's file, or no plain file.
-    NotALock,
-}
-
-/// What stands at P, with the evidence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Verdict {
-    /// What it comes to.
-    pub state: State,
-    /// Why, in words.
-    pub evidence: String,
-    /// Who, by a record that speaks of this lock; of a foreign lock, never.
-    pub holder: Option<Holder>,
-    /// The processes that have its kernel lock, where the system tells.
-    pub pids: Vec<u32>,
-    /// When the lock was last written, by the clock of its file system.
-    pub modified: Option<SystemTime>,
-    /// Bytes that are staged in it.
-    pub size: u64,
-    /// It is held for want of proof only: its owner cannot be seen from here.
-    pub(crate) unseen: bool,
-    /// Its kernel lock is taken: its owner lives, beyond doubt.
-    pub(crate) alive: bool,
-    pub(crate) id: FileId,
-    born: Option<SystemTime>,
-}
-
-impl State {
-    /// As it is printed.
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Held => "held",
-            State::Stale => "stale",
-            State::Foreign => "foreign",
-            State::NotALock => "not a lock",
-        }
-    }
-}
-
-impl Verdict {
-    /// In one line, for messages.
-    pub fn describe(&self) -> String {
-        let by = if self.state == State::Stale { "stale, left by" } else { "held by" };
-        match (&self.holder, self.pids.as_slice()) {
-            (Some(holder), _) => format!("{by} {holder}, {}", self.evidence),
-            (None, [pid, ..]) => format!("{by} pid {pid}, {}", self.evidence),
-            (None, []) => format!("{}, {}", self.state.name(), self.evidence),
-        }
-    }
-
-    /// The process that is known to have it, if one is.
-    pub fn pid(&self) -> Option<u32> {
-        self.pids.first().copied().or(self.holder.as_ref().map(|h| h.pid))
-    }
-
-    /// When the lock was made, where the system knows.
-    pub fn born(&self) -> Option<SystemTime> {
-        self.born
-    }
-
-    /// What to do next about the lock of `target`, in words.
-    pub fn advice(&self, target: &Path) -> String {
-        let name = shell_quoted(target);
-        match (self.state, self.pid()) {
-            (State::Held, Some(pid)) if !self.unseen => {
-                format!("wait longer (--wait), see 'dotlock status {name}', or end pid {pid}")
-            }
-            (State::Held, _) if !self.unseen => {
-                format!("wait longer (--wait), or see 'dotlock status {name}'")
-            }
-            (State::Held, _) => {
-                format!(
-                    "see 'dotlock status {name}'; if its owner is gone for sure, 'dotlock break-lock --force {name}' removes it"
-                )
-            }
-            (State::Stale, _) => "try again without --no-break".into(),
-            (State::Foreign, _) => format!(
-                "see who has it open with 'dotlock status {name}'; if nobody does, \
-                 'dotlock break-lock --force {name}' removes it"
-            ),
-            (State::NotALock, _) => "it is left alone; --lock-file gives the lock another name".into(),
-        }
-    }
-}
-
-/// A path as one word for a shell; what cannot be shown is replaced.
-fn shell_quoted(path: &Path) -> String {
-    let text = show(path);
-    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%~".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
-}
+use std::time::{Duration, SystemTime};
 
 /// What was found at P.
 pub(crate) struct Found {
@@ -230,23 +129,6 @@ fn judge_free(stat: &Stat, mark: Mark, record: Option<&Record>, local: bool) -> 
     Verdict { holder: record.map(Record::holder), unseen, ..Verdict::of(stat, state, evidence) }
 }
 
-impl Verdict {
-    fn of(stat: &Stat, state: State, evidence: String) -> Verdict {
-        Verdict {
-            state,
-            evidence,
-            holder: None,
-            pids: Vec::new(),
-            modified: stat.modified,
-            size: stat.size,
-            unseen: false,
-            alive: false,
-            id: stat.id,
-            born: stat.id.birth.map(|nanos| UNIX_EPOCH + Duration::from_nanos(nanos)),
-        }
-    }
-}
-
 impl Found {
     /// Whether it may be removed: proven stale, or older than `stale_after` by
     /// the file system's own clock where nothing can be proven.
@@ -318,6 +200,7 @@ fn is_older(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::FileId;
 
     const ID: FileId = FileId { volume: 1, number: 42, birth: Some(7) };
 

@@ -1,8 +1,8 @@
 //! Waiting: the deadline, the pauses, and the only waiting loop.
 
 use crate::error::{Error, Result};
+use crate::evidence::Verdict;
 use crate::sys::{self, Waiter};
-use crate::verdict::Verdict;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 use std::fs::File;

@@ -188,13 +188,20 @@ impl Waiter {
 /// so it is tried again for a while: readers come and go.
 pub(crate) fn rename(from: &Path, to: &Path, _open: &File) -> io::Result<()> {
     let call = || {
-        if to.symlink_metadata().is_ok_and(|m| m.is_file() && m.permissions().readonly()) {
-            let why = "it is read-only; take that attribute off first (attrib -r)";
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-        }
+        refuse_read_only(to)?;
         patiently(Duration::from_secs(2), || std::fs::rename(from, to))
     };
     again(Op::Rename, call)
+}
+
+/// A file with that attribute is not to be replaced; the system's own error
+/// would not tell why.
+fn refuse_read_only(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata().is_ok_and(|m| m.is_file() && m.permissions().readonly()) {
+        let why = "it is read-only; take that attribute off first (attrib -r)";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    Ok(())
 }
 
 /// Renames `from` to `to`, which must not exist.

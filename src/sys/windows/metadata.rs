@@ -1,7 +1,7 @@
 //! What a new file takes over from the one that it replaces.
 
 use super::identity::{basic, set_attributes};
-use super::{EVERYTHING, check, narrow, open_for, wide};
+use super::{EVERYTHING, check, narrow, open_for, refuse_read_only, wide};
 use crate::sys::{Op, Stat, again};
 use std::fs::File;
 use std::io;
@@ -30,6 +30,8 @@ const ORIGIN: &str = ":Zone.Identifier:$DATA";
 /// told of.
 pub(crate) fn keep_metadata(new: &File, _: &Stat, old: &Path, _: &Stat) -> io::Result<(u32, Vec<String>)> {
     let mut lost = Vec::new();
+    // Before anything is made like it.
+    refuse_read_only(old)?;
     match open_for(old, fs::READ_CONTROL | fs::FILE_READ_ATTRIBUTES) {
         Ok(old) => {
             keep_attributes(new, &old, &mut lost)?;

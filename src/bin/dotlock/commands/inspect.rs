@@ -87,7 +87,7 @@ fn evidence(sighting: &Sighting) -> String {
 
 fn since(sighting: &Sighting) -> Option<SystemTime> {
     let verdict = sighting.verdict.as_ref()?;
-    verdict.holder.as_ref().and_then(|h| h.since).or(verdict.born()).or(verdict.modified)
+    verdict.holder.as_ref().and_then(|h| h.since).or(verdict.born).or(verdict.modified)
 }
 
 fn age(sighting: &Sighting) -> Option<Duration> {
