@@ -94,7 +94,12 @@ impl Gate {
 
     /// Says who holds P.
     pub fn write(&self, record: &Record) -> Result<()> {
-        sys::overwrite(&self.file, &record.to_bytes()).map_err(Error::io("write the record into", &self.path))
+        let write = || {
+            sys::overwrite(&self.file, &record.to_bytes())?;
+            // After a power cut this may be all that is left of it.
+            record.birth().map_or(Ok(()), |birth| sys::set_modified(&self.file, birth))
+        };
+        write().map_err(Error::io("write the record into", &self.path))
     }
 
     /// Empties the record: it speaks for no P any more.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Longest record that is read: a few hundred bytes are usual.
 const LONGEST_RECORD: u64 = 16 << 10;
@@ -83,18 +83,6 @@ impl Record {
         Record::parse(&bytes)
     }
 
-    /// Reads the record in the S at `path`, whatever may stand there. `Err`:
-    /// there is something, but no record that can be read.
-    pub fn read_at(path: &Path) -> Result<Option<Record>, Unreadable> {
-        match sys::stat(path) {
-            Ok(s) if s.kind == Kind::Regular && s.size > 0 => {
-                let file = sys::open_to_look(path).map_err(|_| Unreadable)?;
-                Record::read(&file).map(Some).ok_or(Unreadable)
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// Whether it speaks of the file `id`. Numbers are used again, birth times
     /// are not; where one side has none the number must do.
     pub fn speaks_of(&self, id: FileId) -> bool {
@@ -105,9 +93,10 @@ impl Record {
         self.lock.number == id.number && births_fit
     }
 
-    /// The birth of its P is known, so that no later file can be taken for it.
-    pub fn knows_birth(&self) -> bool {
-        self.lock.birth.is_some()
+    /// When its P was made, if that is known: then no later file can be taken
+    /// for it.
+    pub fn birth(&self) -> Option<u64> {
+        self.lock.birth
     }
 
     /// What can be said of its process from here; `None` where the record
@@ -134,9 +123,38 @@ impl Record {
     }
 }
 
-/// What is in S is no record: torn, hostile, or of a later version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable;
+/// What a holder left in S.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    pub record: Option<Record>,
+    /// There is something in S, but no record: torn, hostile, of a later version.
+    pub unreadable: bool,
+    /// The time of S, in nanoseconds since 1970: that of the birth of the P that
+    /// the record spoke of, if the record itself did not survive. A power cut
+    /// can keep P and S, and lose what was written into S; it cannot lose this
+    /// and keep what was done to P later, as both are changes of inodes, which
+    /// file systems keep in order.
+    tag: Option<u64>,
+}
+
+impl Left {
+    /// Looks into the S at `path`, whatever may stand there.
+    pub fn at(path: &Path) -> Left {
+        let Some(stat) = sys::stat(path).ok().filter(|s| s.kind == Kind::Regular) else {
+            return Left::default();
+        };
+        let file = sys::open_to_look(path).ok().filter(|_| stat.size > 0);
+        let record = file.and_then(|f| Record::read(&f));
+        let unreadable = stat.size > 0 && record.is_none();
+        let tag = stat.modified.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map(|d| d.as_nanos() as u64);
+        Left { tag: tag.filter(|_| record.is_none()), record, unreadable }
+    }
+
+    /// Nothing but its time is left of the record of the file `id`.
+    pub fn is_tagged(&self, id: FileId) -> bool {
+        self.tag.is_some() && self.tag == id.birth
+    }
+}
 
 #[cfg(test)]
 mod tests {

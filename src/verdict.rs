@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::evidence::{State, Verdict, show};
-use crate::owner::Record;
+use crate::owner::{Left, Record};
 use crate::sys::{self, Grip, Kind, Mark, Presence, Stat};
 use crate::target::{Target, package_manager};
 use std::fs::File;
@@ -55,10 +55,10 @@ pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
         return only(Verdict::of(&stat, State::NotALock, what));
     }
 
-    let (record, unreadable) = match Record::read_at(target.gate_path()) {
-        Ok(record) => (record.filter(|r| r.speaks_of(stat.id)), ""),
-        Err(_) => (None, "; unreadable record"),
-    };
+    let left = Left::at(target.gate_path());
+    let unreadable = if left.unreadable { "; unreadable record" } else { "" };
+    let tagged = left.is_tagged(stat.id);
+    let record = left.record.filter(|r| r.speaks_of(stat.id));
     let holder = || record.as_ref().map(Record::holder);
     let alive = |pids: Vec<u32>| {
         let verdict =
@@ -104,14 +104,14 @@ pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
     // power cut kept the rename and not the taking off before it.)
     let copied = || sys::stat(target.path()).is_ok_and(|t| t.mark != Mark::None);
     let mark = if now.mark == Mark::First && copied() { Mark::None } else { now.mark };
-    let mut verdict = judge_free(&now, mark, record.as_ref(), local);
+    let mut verdict = judge_free(&now, mark, record.as_ref(), tagged, local);
     verdict.evidence += unreadable;
     Ok(Some(Found { verdict, grip }))
 }
 
 /// The rows of the table for a plain file whose kernel lock nobody has.
-/// `record` speaks of it; `mark` is what its mark proves.
-fn judge_free(stat: &Stat, mark: Mark, record: Option<&Record>, local: bool) -> Verdict {
+/// `record` speaks of it, or did: it is `tagged`; `mark` is what its mark proves.
+fn judge_free(stat: &Stat, mark: Mark, record: Option<&Record>, tagged: bool, local: bool) -> Verdict {
     let gone = "its owner is gone (no kernel lock)";
     let (state, unseen, evidence) = match (mark, record.map(|r| (r, r.presence(local)))) {
         (Mark::First, _) if local => (State::Stale, false, gone.into()),
@@ -122,7 +122,8 @@ fn judge_free(stat: &Stat, mark: Mark, record: Option<&Record>, local: bool) -> 
         (_, Some((_, Some(Presence::Gone(why))))) => (State::Stale, false, why.into()),
         // The very file by its birth, unmarked: about to be renamed when its
         // owner died, or on a system that keeps no marks.
-        (Mark::None, Some((r, None))) if local && r.knows_birth() => (State::Stale, false, gone.into()),
+        (Mark::None, Some((r, None))) if local && r.birth().is_some() => (State::Stale, false, gone.into()),
+        (Mark::None, None) if local && tagged => (State::Stale, false, gone.into()),
         (Mark::None, _) => (State::Foreign, false, "made by another program".into()),
         (_, _) => (State::Held, true, "made by dotlock, but nothing tells by whom".into()),
     };
@@ -222,7 +223,7 @@ mod tests {
     }
 
     fn state(mark: Mark, record: Option<&Record>, local: bool) -> (State, bool) {
-        let v = judge_free(&file(mark), mark, record, local);
+        let v = judge_free(&file(mark), mark, record, false, local);
         (v.state, v.unseen)
     }
 

@@ -134,3 +134,37 @@ fn a_staged_private_script_of_the_dead_is_known_as_such() {
         assert_eq!(dir.names(), ["f"], "{mode:o}");
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_power_cut_between_unmarking_and_renaming_needs_no_human() {
+    // Right before the rename the mark is off already. A power cut there
+    // may keep P and S, and lose what was written into S.
+    let before_rename = |dir: &Dir| {
+        dir.file("f", "old");
+        let log = dir.join("log");
+        for n in 1.. {
+            let run = dir.dotlock().line("write f").stdin("new").env("DOTLOCK_FAULT", format!("kill@{n}"));
+            assert_eq!(run.env("DOTLOCK_FAULT_LOG", &log).run().code, 137);
+            if dir.read("log").contains("Rename") {
+                return std::fs::remove_file(log).unwrap();
+            }
+            dir.dotlock().line("write f").stdin("old").run().ok();
+        }
+    };
+    for left in ["", "{\"v\":1,\"lo", "\0\0\0\0"] {
+        let dir = Dir::new();
+        before_rename(&dir);
+        let gate = dir.join("f~owner.lock");
+        let time = gate.metadata().unwrap().modified().unwrap();
+        std::fs::write(&gate, left).unwrap();
+        OpenOptions::new().write(true).open(&gate).unwrap().set_modified(time).unwrap();
+        dir.dotlock().line("write -n f").stdin("next").run().ok();
+        assert_eq!(dir.names(), ["f"]);
+        // Another's lock, with the same left-over beside it, is another's.
+        dir.file("f.lock", "");
+        dir.file("f~owner.lock", left);
+        OpenOptions::new().write(true).open(&gate).unwrap().set_modified(time).unwrap();
+        dir.dotlock().line("write -n f").stdin("next").run().fails(75, &["foreign"]);
+    }
+}

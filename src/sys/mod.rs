@@ -205,6 +205,12 @@ pub(crate) fn cut_name(name: &OsStr, len: usize) -> OsString {
     unsafe { OsString::from_encoded_bytes_unchecked(bytes) }
 }
 
+/// Sets the time of a file, in nanoseconds since 1970.
+pub(crate) fn set_modified(file: &File, nanos: u64) -> io::Result<()> {
+    let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(nanos);
+    again(Op::Touch, || file.set_modified(time))
+}
+
 /// Makes a directory.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     again(Op::MakeDir, || std::fs::create_dir(path))
