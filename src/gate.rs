@@ -92,14 +92,19 @@ impl Gate {
         sys::touch(&self.file).ok()
     }
 
-    /// Says who holds P.
-    pub fn write(&self, record: &Record) -> Result<()> {
+    /// Says who holds P, whose birth, or time if that is not known, is `time`.
+    pub fn write(&self, record: &Record, time: u64) -> Result<()> {
         let write = || {
             sys::overwrite(&self.file, &record.to_bytes())?;
             // After a power cut this may be all that is left of it.
-            record.birth().map_or(Ok(()), |birth| sys::set_modified(&self.file, birth))
+            self.tag(time)
         };
         write().map_err(Error::io("write the record into", &self.path))
+    }
+
+    /// Leaves a time that tells P from any other file, in nanoseconds since 1970.
+    pub fn tag(&self, time: u64) -> io::Result<()> {
+        sys::set_modified(&self.file, time)
     }
 
     /// Empties the record: it speaks for no P any more.

@@ -6,6 +6,7 @@ pub use acquire::{acquire, acquire_target};
 
 use crate::error::{Error, Result};
 use crate::gate::{self, Gate};
+use crate::owner::nanos;
 use crate::sys::{self, FileId, Kind, Mark, Stat, Sync};
 use crate::target::Target;
 use std::fs::File;
@@ -48,6 +49,8 @@ struct P {
     file: File,
     id: FileId,
     mark: Mark,
+    /// Its time when it was made, still empty.
+    modified: Option<std::time::SystemTime>,
 }
 
 /// The locks of this process: the one global, for the signal hook.
@@ -281,6 +284,7 @@ impl Lock {
         // mode of the file, and that lock would be taken for a dead one of
         // ours. Who dies between these two calls is known by the record.
         if marked {
+            self.tag_by_content()?;
             sys::set_mode(staged, mode, false).map_err(no_mode())?;
         }
         match sys::rename(target.lock_path(), path, staged) {
@@ -321,6 +325,17 @@ impl Lock {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Where the system knows no births, the record alone does not tell P from a
+    /// later file with its number: the time of its content does.
+    fn tag_by_content(&self) -> Result<()> {
+        let gate = self.entry.things().gate.clone().filter(|_| self.p.id.birth.is_none());
+        let tag = |gate: &Gate| match nanos(sys::fstat(&self.p.file)?.modified) {
+            Some(time) => gate.tag(time),
+            None => Ok(()),
+        };
+        gate.map_or(Ok(()), |gate| tag(&gate)).map_err(Error::io("tag the gate of", self.entry.target.path()))
     }
 
     fn lost(&self, why: &str) -> Error {

@@ -1,7 +1,7 @@
 //! Who holds a lock: the record that a holder leaves in S.
 
 use crate::evidence::{Holder, printable};
-use crate::sys::{self, FileId, Host, Kind, Presence};
+use crate::sys::{self, FileId, Host, Kind, Presence, Stat};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
@@ -129,12 +129,17 @@ pub(crate) struct Left {
     pub record: Option<Record>,
     /// There is something in S, but no record: torn, hostile, of a later version.
     pub unreadable: bool,
-    /// The time of S, in nanoseconds since 1970: that of the birth of the P that
-    /// the record spoke of, if the record itself did not survive. A power cut
+    /// The time of S, in nanoseconds since 1970: that of the P that the record
+    /// spoke of, if the record itself did not survive. A power cut
     /// can keep P and S, and lose what was written into S; it cannot lose this
     /// and keep what was done to P later, as both are changes of inodes, which
     /// file systems keep in order.
     tag: Option<u64>,
+}
+
+/// In nanoseconds since 1970.
+pub(crate) fn nanos(time: Option<SystemTime>) -> Option<u64> {
+    Some(time?.duration_since(UNIX_EPOCH).ok()?.as_nanos() as u64)
 }
 
 impl Left {
@@ -146,13 +151,16 @@ impl Left {
         let file = sys::open_to_look(path).ok().filter(|_| stat.size > 0);
         let record = file.and_then(|f| Record::read(&f));
         let unreadable = stat.size > 0 && record.is_none();
-        let tag = stat.modified.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map(|d| d.as_nanos() as u64);
-        Left { tag: tag.filter(|_| record.is_none()), record, unreadable }
+        let tag = nanos(stat.modified);
+        // A whole record that this is the time of speaks for itself.
+        let whole = |t: &u64| record.as_ref().is_some_and(|r| r.birth() == Some(*t));
+        Left { tag: tag.filter(|t| !whole(t)), record, unreadable }
     }
 
-    /// Nothing but its time is left of the record of the file `id`.
-    pub fn is_tagged(&self, id: FileId) -> bool {
-        self.tag.is_some() && self.tag == id.birth
+    /// Its time says that the record spoke of the file `stat`, by its birth or,
+    /// where the system knows none, by the time of its content.
+    pub fn is_tagged(&self, stat: &Stat) -> bool {
+        self.tag.is_some() && self.tag == stat.id.birth.or_else(|| nanos(stat.modified))
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
 
     let left = Left::at(target.gate_path());
     let unreadable = if left.unreadable { "; unreadable record" } else { "" };
-    let tagged = left.is_tagged(stat.id);
+    let tagged = left.is_tagged(&stat);
     let record = left.record.filter(|r| r.speaks_of(stat.id));
     let holder = || record.as_ref().map(Record::holder);
     let alive = |pids: Vec<u32>| {
@@ -104,7 +104,9 @@ pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
     // power cut kept the rename and not the taking off before it.)
     let copied = || sys::stat(target.path()).is_ok_and(|t| t.mark != Mark::None);
     let mark = if now.mark == Mark::First && copied() { Mark::None } else { now.mark };
-    let mut verdict = judge_free(&now, mark, record.as_ref(), tagged, local);
+    // Numbers are used again: without births, the time must fit as well.
+    let proof = record.filter(|r| tagged || (r.birth().is_some() && now.id.birth.is_some()));
+    let mut verdict = judge_free(&now, mark, proof.as_ref(), tagged, local);
     verdict.evidence += unreadable;
     Ok(Some(Found { verdict, grip }))
 }
@@ -122,7 +124,7 @@ fn judge_free(stat: &Stat, mark: Mark, record: Option<&Record>, tagged: bool, lo
         (_, Some((_, Some(Presence::Gone(why))))) => (State::Stale, false, why.into()),
         // The very file by its birth, unmarked: about to be renamed when its
         // owner died, or on a system that keeps no marks.
-        (Mark::None, Some((r, None))) if local && r.birth().is_some() => (State::Stale, false, gone.into()),
+        (Mark::None, Some((_, None))) if local => (State::Stale, false, gone.into()),
         (Mark::None, None) if local && tagged => (State::Stale, false, gone.into()),
         (Mark::None, _) => (State::Foreign, false, "made by another program".into()),
         (_, _) => (State::Held, true, "made by dotlock, but nothing tells by whom".into()),
@@ -265,7 +267,5 @@ mod tests {
         let r = record(Mark::First);
         assert_eq!(state(Mark::None, Some(&r), true), (State::Stale, false));
         assert_eq!(state(Mark::None, Some(&r), false), (State::Foreign, false));
-        let r = Record::new(FileId { birth: None, ..ID }, true, None);
-        assert_eq!(state(Mark::None, Some(&r), true), (State::Foreign, false));
     }
 }

@@ -4,7 +4,7 @@ use super::{Armed, Entry, Lock, P, list, not_ended};
 use crate::error::{Error, Result};
 use crate::evidence::{State, Verdict};
 use crate::gate::{self, Gate};
-use crate::owner::Record;
+use crate::owner::{Record, nanos};
 use crate::sys::{self, Mark};
 use crate::target::Target;
 use crate::verdict::{self, Look};
@@ -68,7 +68,8 @@ pub fn acquire_target(target: &Target, policy: &Policy) -> Result<Lock> {
 
     let proves_life = local && (p.mark == Mark::First || !sys::KEEPS_MARKS);
     if let Some(gate) = &gate {
-        match gate.write(&Record::new(p.id, proves_life, policy.label.as_deref())) {
+        let time = p.id.birth.or(nanos(p.modified)).unwrap_or(0);
+        match gate.write(&Record::new(p.id, proves_life, policy.label.as_deref()), time) {
             // Another user's S, which can be read only: the kernel lock must do.
             Err(Error::Io { source, .. }) if proves_life && sys::is_read_only(&source) => {}
             other => other?,
@@ -125,7 +126,7 @@ impl Taking<'_> {
             _ => match sys::create_lock(path, self.mark) {
                 Ok(file) => {
                     let stat = sys::fstat(&file).map_err(Error::io("examine", path))?;
-                    let p = Arc::new(P { file, id: stat.id, mark: stat.mark });
+                    let p = Arc::new(P { file, id: stat.id, mark: stat.mark, modified: stat.modified });
                     things.p = Some(Arc::clone(&p));
                     let locked = lock(&p)?;
                     (p, locked)

@@ -101,7 +101,13 @@ pub(crate) fn fstat(file: &File) -> io::Result<Stat> {
     let nanos = |time: i64| u64::try_from(time - EPOCH).ok().map(|t| t * 100);
     let number = u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow);
     let volume = Volume::of(file).unwrap_or_default();
-    let birth = nanos(basic.CreationTime).filter(|_| volume.keeps_births());
+    // For 15 s a new file is given the time of birth of the one of its name that
+    // was removed ("tunnelling"), a stranger's lock that of ours. So births tell
+    // files apart only together with their numbers, whose upper 16 bits count
+    // on NTFS how often the rest was used. What is finer than the clock's
+    // 100 ns repeats that, and is never 0: no file's time equals a birth.
+    let finer = |time: u64| time + 1 + (number >> 48) % 99;
+    let birth = nanos(basic.CreationTime).filter(|_| volume.keeps_births()).map(finer);
     Ok(Stat {
         id: FileId { volume: info.dwVolumeSerialNumber.into(), number, birth },
         kind,
