@@ -41,7 +41,7 @@ pub(crate) fn enter(target: &Target, locked: Option<File>) -> Result<Try<Option<
                 Ok(file) if sys::try_lock(&file, false).map_err(Error::io("lock", path))? => (file, true),
                 // Somebody was faster.
                 Ok(file) => return Ok(Try::Busy(Some(file))),
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Try::Again),
+                Err(e) if sys::is_contended(&e, path) => return Ok(Try::Again),
                 Err(e) => return Err(cannot_create(target, e)),
             },
             Err(e) => match sys::stat(path) {
@@ -55,6 +55,10 @@ pub(crate) fn enter(target: &Target, locked: Option<File>) -> Result<Try<Option<
     let stat = sys::fstat(&file).map_err(Error::io("examine", path))?;
     if stat.kind != Kind::Regular {
         return Err(not_a_gate(target, stat.kind));
+    }
+    if stat.links > 1 {
+        let why = "it is also another file (a hard link), which the record would overwrite; remove it";
+        return Err(Error::refused(path, why));
     }
     let gate = Gate { file, path: path.to_owned(), id: stat.id, fresh_mode: fresh.then_some(stat.mode) };
     // Whoever had it before may have removed it: then this file is nobody's.
@@ -92,19 +96,9 @@ impl Gate {
         sys::touch(&self.file).ok()
     }
 
-    /// Says who holds P, whose birth, or time if that is not known, is `time`.
-    pub fn write(&self, record: &Record, time: u64) -> Result<()> {
-        let write = || {
-            sys::overwrite(&self.file, &record.to_bytes())?;
-            // After a power cut this may be all that is left of it.
-            self.tag(time)
-        };
-        write().map_err(Error::io("write the record into", &self.path))
-    }
-
-    /// Leaves a time that tells P from any other file, in nanoseconds since 1970.
-    pub fn tag(&self, time: u64) -> io::Result<()> {
-        sys::set_modified(&self.file, time)
+    /// Says who holds P.
+    pub fn write(&self, record: &Record) -> Result<()> {
+        sys::overwrite(&self.file, &record.to_bytes()).map_err(Error::io("write the record into", &self.path))
     }
 
     /// Empties the record: it speaks for no P any more.

@@ -6,12 +6,11 @@ pub use acquire::{acquire, acquire_target};
 
 use crate::error::{Error, Result};
 use crate::gate::{self, Gate};
-use crate::owner::nanos;
 use crate::sys::{self, FileId, Kind, Mark, Stat, Sync};
 use crate::target::Target;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +19,8 @@ use std::time::Duration;
 #[must_use = "a lock that is dropped at once protects nothing"]
 #[derive(Debug)]
 pub struct Lock {
+    /// Rolls back when it is dropped, unless it was committed.
+    _armed: Armed,
     entry: Arc<Entry>,
     p: Arc<P>,
     seen: Option<Seen>,
@@ -49,8 +50,6 @@ struct P {
     file: File,
     id: FileId,
     mark: Mark,
-    /// Its time when it was made, still empty.
-    modified: Option<std::time::SystemTime>,
 }
 
 /// The locks of this process: the one global, for the signal hook.
@@ -59,12 +58,14 @@ struct P {
 /// between would remove another's new P. An entry's own mutex, taken while
 /// this one is held, covers the creation of S and P with their entry there: a
 /// hook that ran in between would leave them behind.
-static LIST: Mutex<List> = Mutex::new(List { ended: false, entries: Vec::new() });
+static LIST: Mutex<List> = Mutex::new(List { ended: false, entries: Vec::new(), dirs: Vec::new() });
 
 struct List {
     /// The hook has run: nothing is acquired or committed any more.
     ended: bool,
     entries: Vec<Arc<Entry>>,
+    /// Directories that were made for targets which are not written yet.
+    dirs: Vec<PathBuf>,
 }
 
 fn list() -> MutexGuard<'static, List> {
@@ -79,6 +80,67 @@ pub fn roll_back_all() {
     list.ended = true;
     for entry in std::mem::take(&mut list.entries) {
         entry.undo();
+    }
+    remove_dirs(&std::mem::take(&mut list.dirs));
+}
+
+/// Removes directories that were made, the last first. One that is not empty
+/// is used by somebody already.
+fn remove_dirs(dirs: &[PathBuf]) {
+    for dir in dirs.iter().rev() {
+        let _ = sys::remove_dir(dir);
+    }
+}
+
+/// Directories made for one target, removed again unless kept.
+#[derive(Debug, Default)]
+pub(crate) struct Parents(Vec<PathBuf>);
+
+impl Parents {
+    /// Makes those that `target` lacks.
+    pub fn make(target: &Target) -> Result<Parents> {
+        let missing: Vec<_> = target.dir().ancestors().take_while(|d| !d.exists()).collect();
+        let mut made = Parents::default();
+        for dir in missing.into_iter().rev() {
+            // On the list from the moment it is there.
+            let mut list = list();
+            not_ended(&list, target)?;
+            match sys::create_dir(dir) {
+                Ok(()) => {
+                    list.dirs.push(dir.to_owned());
+                    made.0.push(dir.to_owned());
+                }
+                // Somebody else made it.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => {
+                    drop(list);
+                    return Err(Error::io("make the directory", dir)(e));
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// They are needed; their names become durable, if that is asked for.
+    pub fn keep(mut self, target: &Target, how: Sync) -> Result<()> {
+        let made = std::mem::take(&mut self.0);
+        list().dirs.retain(|d| !made.contains(d));
+        for dir in made.iter().filter(|_| how == Sync::Full).filter_map(|d| d.parent()) {
+            let undurable = |source| Error::NotDurable { target: target.path().to_owned(), source };
+            sys::sync_dir(dir).map_err(undurable)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Parents {
+    fn drop(&mut self) {
+        let mut list = list();
+        let mine = |d: &PathBuf| self.0.contains(d);
+        if list.dirs.iter().any(mine) {
+            list.dirs.retain(|d| !mine(d));
+            remove_dirs(&self.0);
+        }
     }
 }
 
@@ -121,7 +183,7 @@ impl P {
     /// path leads to it. Failing that P stays, marked and soon without kernel
     /// lock: stale.
     fn remove(&self, target: &Target) {
-        if sys::try_lock(&self.file, false).unwrap_or(false) {
+        if sys::lock_soon(&self.file).unwrap_or(false) {
             if self.is_at_its_path(target) {
                 let _ = sys::unlink(target.lock_path());
             }
@@ -136,6 +198,7 @@ impl P {
 
 /// Takes an entry off the list and undoes it, unless it was taken off before:
 /// committed, or undone by the hook.
+#[derive(Debug)]
 struct Armed(Arc<Entry>);
 
 impl Drop for Armed {
@@ -282,19 +345,27 @@ impl Lock {
         self.fence()?;
         // A target never bears the mark: `git config` gives its own lock the
         // mode of the file, and that lock would be taken for a dead one of
-        // ours. Who dies between these two calls is known by the record.
+        // ours. For the time of the rename a stamp says what the mark said.
+        let stamped = marked && sys::stamp(staged).map_err(no_mode())?;
         if marked {
-            self.tag_by_content()?;
             sys::set_mode(staged, mode, false).map_err(no_mode())?;
         }
         match sys::rename(target.lock_path(), path, staged) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(self.lost(GONE)),
+            // A network file system may have done it and lost its own answer.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match sys::stat(path) {
+                Ok(there) if there.id == self.p.id => {}
+                _ => return Err(self.lost(GONE)),
+            },
             other => other.map_err(Error::io("replace", path))?,
         }
         // From here on P's name is free for others: forget it before anything
         // else can happen, so that no clean-up removes theirs.
         list.entries.retain(|e| !Arc::ptr_eq(e, &self.entry));
         let Things { gate, .. } = std::mem::take(&mut *self.entry.things());
+        // A stamp that cannot be taken off means nothing on a target.
+        if stamped {
+            let _ = sys::unstamp(staged);
+        }
         if let Some(gate) = gate {
             gate.remove();
         }
@@ -327,17 +398,6 @@ impl Lock {
         }
     }
 
-    /// Where the system knows no births, the record alone does not tell P from a
-    /// later file with its number: the time of its content does.
-    fn tag_by_content(&self) -> Result<()> {
-        let gate = self.entry.things().gate.clone().filter(|_| self.p.id.birth.is_none());
-        let tag = |gate: &Gate| match nanos(sys::fstat(&self.p.file)?.modified) {
-            Some(time) => gate.tag(time),
-            None => Ok(()),
-        };
-        gate.map_or(Ok(()), |gate| tag(&gate)).map_err(Error::io("tag the gate of", self.entry.target.path()))
-    }
-
     fn lost(&self, why: &str) -> Error {
         Error::Lost { target: self.entry.target.path().to_owned(), why: why.into() }
     }
@@ -351,7 +411,14 @@ impl Lock {
             || {
                 let target = &self.entry.target;
                 let probe = target.stage_path(&std::process::id().to_string());
-                let made = sys::create_unnamed(&probe, 0o666).and_then(|f| sys::fstat(&f));
+                let make = || sys::create_unnamed(&probe, 0o666).and_then(|f| sys::fstat(&f));
+                let made = match make() {
+                    // A dead one's, who had our process number: nobody's now.
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                        sys::unlink(&probe).and_then(|()| make())
+                    }
+                    other => other,
+                };
                 made.map(|s| s.mode).map_err(Error::io("create a file in", target.dir()))
             },
             Ok,
@@ -380,11 +447,5 @@ impl Write for Lock {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        drop(Armed(Arc::clone(&self.entry)));
     }
 }

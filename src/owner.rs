@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// Longest record that is read: a few hundred bytes are usual.
 const LONGEST_RECORD: u64 = 16 << 10;
@@ -93,12 +93,6 @@ impl Record {
         self.lock.number == id.number && births_fit
     }
 
-    /// When its P was made, if that is known: then no later file can be taken
-    /// for it.
-    pub fn birth(&self) -> Option<u64> {
-        self.lock.birth
-    }
-
     /// What can be said of its process from here; `None` where the record
     /// leaves that to P's kernel lock. `local`: it lies on a file system that
     /// only this machine mounts.
@@ -129,17 +123,8 @@ pub(crate) struct Left {
     pub record: Option<Record>,
     /// There is something in S, but no record: torn, hostile, of a later version.
     pub unreadable: bool,
-    /// The time of S, in nanoseconds since 1970: that of the P that the record
-    /// spoke of, if the record itself did not survive. A power cut
-    /// can keep P and S, and lose what was written into S; it cannot lose this
-    /// and keep what was done to P later, as both are changes of inodes, which
-    /// file systems keep in order.
-    tag: Option<u64>,
-}
-
-/// In nanoseconds since 1970.
-pub(crate) fn nanos(time: Option<SystemTime>) -> Option<u64> {
-    Some(time?.duration_since(UNIX_EPOCH).ok()?.as_nanos() as u64)
+    /// Whose file S is.
+    user: Option<u32>,
 }
 
 impl Left {
@@ -150,17 +135,16 @@ impl Left {
         };
         let file = sys::open_to_look(path).ok().filter(|_| stat.size > 0);
         let record = file.and_then(|f| Record::read(&f));
-        let unreadable = stat.size > 0 && record.is_none();
-        let tag = nanos(stat.modified);
-        // A whole record that this is the time of speaks for itself.
-        let whole = |t: &u64| record.as_ref().is_some_and(|r| r.birth() == Some(*t));
-        Left { tag: tag.filter(|t| !whole(t)), record, unreadable }
+        Left { unreadable: stat.size > 0 && record.is_none(), record, user: Some(stat.owner.0) }
     }
 
-    /// Its time says that the record spoke of the file `stat`, by its birth or,
-    /// where the system knows none, by the time of its content.
-    pub fn is_tagged(&self, stat: &Stat) -> bool {
-        self.tag.is_some() && self.tag == stat.id.birth.or_else(|| nanos(stat.modified))
+    /// The record, if it can prove something of the P that is `stat`: it names
+    /// that very file by number and birth, and is of the same user. Another
+    /// could make it name anybody's file; numbers are used again.
+    pub fn proof(&self, stat: &Stat) -> Option<&Record> {
+        let record = self.record.as_ref().filter(|_| self.user == Some(stat.owner.0))?;
+        let births = record.lock.birth.is_some() && stat.id.birth.is_some();
+        (births && record.speaks_of(stat.id)).then_some(record)
     }
 }
 

@@ -1,7 +1,7 @@
 //! From input to commit: gather, lock, refuse, stage, commit.
 
 use crate::error::{Error, Result};
-use crate::lock::{CommitOptions, Lock, acquire_target, plain_file};
+use crate::lock::{CommitOptions, Lock, Parents, acquire_target, plain_file};
 use crate::sys;
 use crate::target::Target;
 use crate::wait::Policy;
@@ -213,11 +213,11 @@ pub fn publish(
     options: &PublishOptions,
 ) -> Result<Published> {
     plain_file(target.path())?;
-    let made = if options.parents { Parents::make(target)? } else { Parents(Vec::new()) };
+    let made = if options.parents { Parents::make(target)? } else { Parents::default() };
     let lock = acquire_target(target, policy)?;
     let (bytes, sha256) = fill(&lock, input, options.hash)?;
     let published = commit(lock, bytes, sha256, options)?;
-    made.keep();
+    made.keep(target, options.commit.sync)?;
     Ok(published)
 }
 
@@ -248,13 +248,13 @@ pub fn update<E: From<Error>>(
 ) -> Result<Published, E> {
     let target = Target::resolve(path.as_ref())?;
     plain_file(target.path())?;
-    let made = if options.parents { Parents::make(&target)? } else { Parents(Vec::new()) };
+    let made = if options.parents { Parents::make(&target)? } else { Parents::default() };
     let mut lock = acquire_target(&target, policy)?;
     let old = lock.read()?;
     let new = change(old)?;
     let (bytes, sha256) = fill(&lock, Input::Bytes(new), options.hash)?;
     let published = commit(lock, bytes, sha256, options)?;
-    made.keep();
+    made.keep(&target, options.commit.sync)?;
     Ok(published)
 }
 
@@ -315,36 +315,4 @@ fn copy_file(from: &File, to: &File, mut sha: Option<&mut Sha256>) -> io::Result
         go_on()
     };
     Ok(total + sys::copy_through(from, to, seen)?)
-}
-
-/// Directories that were made for a target, removed again unless kept.
-struct Parents(Vec<PathBuf>);
-
-impl Parents {
-    fn make(target: &Target) -> Result<Parents> {
-        let missing: Vec<_> = target.dir().ancestors().take_while(|d| !d.exists()).collect();
-        let mut made = Parents(Vec::new());
-        for dir in missing.into_iter().rev() {
-            match sys::create_dir(dir) {
-                Ok(()) => made.0.push(dir.to_owned()),
-                // Somebody else made it.
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(Error::io("make the directory", dir)(e)),
-            }
-        }
-        Ok(made)
-    }
-
-    fn keep(mut self) {
-        self.0.clear();
-    }
-}
-
-impl Drop for Parents {
-    fn drop(&mut self) {
-        for dir in self.0.iter().rev() {
-            // Not empty: somebody uses it already.
-            let _ = sys::remove_dir(dir);
-        }
-    }
 }

@@ -201,18 +201,27 @@ impl Found {
 }
 
 fn judge(target: &Target, table: &LockTable) -> Result<Option<Verdict>> {
-    let look = |table| Ok(verdict::judge(target, Look::Table(table))?.map(|f| f.verdict));
-    let first = look(table)?;
-    let newborn = |v: &Verdict| {
-        let age = v.born.or(v.modified).map(|t| SystemTime::now().duration_since(t).unwrap_or_default());
-        v.state == State::Stale && age.is_some_and(|a| a < NEWBORN)
-    };
-    if first.as_ref().is_some_and(newborn) {
-        // Its owner needs microseconds to take the kernel lock.
-        std::thread::sleep(Duration::from_millis(2));
-        return look(&LockTable::read());
+    let look = |how| Ok(verdict::judge(target, how)?.map(|f| f.verdict));
+    match look(Look::Table(table))? {
+        // That somebody has a lock is certain, that nobody has it is not: the
+        // table is read in pieces while others lock. Nobody is there to be
+        // disturbed, most likely.
+        Some(v) if v.state == State::Stale => {
+            wait_for_newborn(&v);
+            look(Look::Moment)
+        }
+        other => Ok(other),
     }
-    Ok(first)
+}
+
+/// A lock without kernel lock that is very young may be one whose owner is just
+/// about to take that: he needs microseconds.
+fn wait_for_newborn(verdict: &Verdict) {
+    let age =
+        verdict.born.or(verdict.modified).map(|t| SystemTime::now().duration_since(t).unwrap_or_default());
+    if verdict.state == State::Stale && age.is_some_and(|a| a < NEWBORN) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Whether a part, the gate, has its kernel lock taken.
@@ -321,6 +330,7 @@ pub fn break_lock(seen: &Sighting, options: BreakOptions) -> Result<Broken> {
         }
         return Ok(Broken::Nothing);
     };
+    wait_for_newborn(before);
     let Some(found) = verdict::judge(&target, Look::Grip)? else { return Ok(Broken::Nothing) };
     let now = &found.verdict;
     let refused = |why: String| Err(Error::refused(target.path(), why));

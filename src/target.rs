@@ -60,7 +60,9 @@ impl Target {
         }
         let stem = stem(&lock);
         check_name(&stem)?;
-        if sys::volume(parent(&lock)).ok() != sys::volume(parent(&path)).ok() {
+        // As near as there is a directory: it may still have to be made.
+        let volume = |path: &Path| parent(path).ancestors().find_map(|d| sys::volume(d).ok());
+        if volume(&lock) != volume(&path) {
             let why = "the lock file must be on the file system of the file that it becomes";
             return Err(Error::refused(&lock, why));
         }

@@ -57,9 +57,7 @@ pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
 
     let left = Left::at(target.gate_path());
     let unreadable = if left.unreadable { "; unreadable record" } else { "" };
-    let tagged = left.is_tagged(&stat);
-    let record = left.record.filter(|r| r.speaks_of(stat.id));
-    let holder = || record.as_ref().map(Record::holder);
+    let holder = || left.record.as_ref().filter(|r| r.speaks_of(stat.id)).map(Record::holder);
     let alive = |pids: Vec<u32>| {
         let verdict =
             Verdict::of(&stat, State::Held, "its owner is alive (kernel lock)".to_owned() + unreadable);
@@ -99,33 +97,37 @@ pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
     if now.id != stat.id || sys::stat(path).map(|s| s.id).ok() != Some(stat.id) {
         return Ok(None);
     }
-    // The mark of a lock whose target is marked too proves nothing: `git config`
-    // gives its lock the mode of the file. (A target bears the mark only if a
-    // power cut kept the rename and not the taking off before it.)
-    let copied = || sys::stat(target.path()).is_ok_and(|t| t.mark != Mark::None);
-    let mark = if now.mark == Mark::First && copied() { Mark::None } else { now.mark };
-    // Numbers are used again: without births, the time must fit as well.
-    let proof = record.filter(|r| tagged || (r.birth().is_some() && now.id.birth.is_some()));
-    let mut verdict = judge_free(&now, mark, proof.as_ref(), tagged, local);
+    // A mark that the target bears as well proves nothing, if it came with the
+    // whole mode: `git config` gives its lock the mode of the file.
+    let same_mode = |t: &Stat| t.mark == now.mark && t.mode == now.mode;
+    let copied = now.mark == Mark::First && sys::stat(target.path()).is_ok_and(|t| same_mode(&t));
+    let mark = match now.mark {
+        Mark::None | Mark::First if sys::is_stamped(path) => Mark::First,
+        Mark::First if copied => Mark::None,
+        mark => mark,
+    };
+    let mut verdict = judge_free(&now, mark, left.proof(&now), local);
+    // A foreign lock is nobody's that we know of, whatever S says.
+    if verdict.state != State::Foreign {
+        verdict.holder = holder();
+    }
     verdict.evidence += unreadable;
     Ok(Some(Found { verdict, grip }))
 }
 
 /// The rows of the table for a plain file whose kernel lock nobody has.
-/// `record` speaks of it, or did: it is `tagged`; `mark` is what its mark proves.
-fn judge_free(stat: &Stat, mark: Mark, record: Option<&Record>, tagged: bool, local: bool) -> Verdict {
+/// `mark` is what its mark or its stamp proves, `record` proves the rest.
+fn judge_free(stat: &Stat, mark: Mark, record: Option<&Record>, local: bool) -> Verdict {
     let gone = "its owner is gone (no kernel lock)";
-    let (state, unseen, evidence) = match (mark, record.map(|r| (r, r.presence(local)))) {
+    let (state, unseen, evidence) = match (mark, record.map(|r| r.presence(local))) {
         (Mark::First, _) if local => (State::Stale, false, gone.into()),
-        (_, Some((_, Some(Presence::Running)))) => (State::Held, false, "its process runs".into()),
-        (_, Some((_, Some(Presence::Unseen(why))))) => {
+        (_, Some(Some(Presence::Running))) => (State::Held, false, "its process runs".into()),
+        (_, Some(Some(Presence::Unseen(why)))) => {
             (State::Held, true, format!("it cannot be judged from here: {why}"))
         }
-        (_, Some((_, Some(Presence::Gone(why))))) => (State::Stale, false, why.into()),
-        // The very file by its birth, unmarked: about to be renamed when its
-        // owner died, or on a system that keeps no marks.
-        (Mark::None, Some((_, None))) if local => (State::Stale, false, gone.into()),
-        (Mark::None, None) if local && tagged => (State::Stale, false, gone.into()),
+        (_, Some(Some(Presence::Gone(why)))) => (State::Stale, false, why.into()),
+        // On a system, or a file system, that keeps no marks or no stamps.
+        (Mark::None, Some(None)) if local => (State::Stale, false, gone.into()),
         (Mark::None, _) => (State::Foreign, false, "made by another program".into()),
         (_, _) => (State::Held, true, "made by dotlock, but nothing tells by whom".into()),
     };
@@ -154,6 +156,9 @@ impl Found {
         let Some(grip) = &self.grip else { return Err(failed()(io::ErrorKind::PermissionDenied.into())) };
         let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let time: String = time.chars().filter(|c| !"-:".contains(*c)).collect();
+        if !sys::stat(path).is_ok_and(|s| s.id == self.verdict.id) {
+            return Err(Error::refused(path, "another took the lock meanwhile; look again"));
+        }
         for more in ["", "a", "b", "c", "d", "e", "f", "g"] {
             let name = target.part(&format!(".broken-{time}{more}"));
             match sys::rename_new(path, &name) {
@@ -217,6 +222,7 @@ mod tests {
             mark,
             mode: 0o600,
             owner: (0, 0),
+            links: 1,
         }
     }
 
@@ -225,7 +231,7 @@ mod tests {
     }
 
     fn state(mark: Mark, record: Option<&Record>, local: bool) -> (State, bool) {
-        let v = judge_free(&file(mark), mark, record, false, local);
+        let v = judge_free(&file(mark), mark, record, local);
         (v.state, v.unseen)
     }
 

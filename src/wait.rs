@@ -216,11 +216,7 @@ impl<'a> Wait<'a> {
                 Try::Busy(file) => file,
             };
             again = 0;
-            self.failures += 1;
-            if last || self.policy.retries.is_some_and(|n| self.failures > n) {
-                return Ok(Waited::TooLong);
-            }
-            if self.left().is_some_and(|left| left.is_zero()) {
+            if last || self.left().is_some_and(|left| left.is_zero()) {
                 return Ok(Waited::TooLong);
             }
             if !self.blocked {
@@ -229,10 +225,16 @@ impl<'a> Wait<'a> {
                 // It may have begun to listen for signals only now.
                 continue;
             }
+            self.failures += 1;
+            if self.policy.retries.is_some_and(|n| self.failures > n) {
+                return Ok(Waited::TooLong);
+            }
             match busy {
                 Some(file) if sys::WAKES && self.policy.retries.is_none() => match self.sleep_on(&file) {
-                    true => locked = Some(file),
-                    false => last = true,
+                    Some(true) => locked = Some(file),
+                    Some(false) => last = true,
+                    // Without a thread nothing would end the sleep at its deadline.
+                    None => last = !self.pause(),
                 },
                 _ => last = !self.pause(),
             }
@@ -265,12 +267,13 @@ impl<'a> Wait<'a> {
         left.is_none_or(|left| pause < left)
     }
 
-    /// Sleeps until the kernel gives us `file`'s lock. False at the deadline.
+    /// Sleeps until the kernel gives us `file`'s lock. False at the deadline;
+    /// `None` if there is no thread to spare, and it did not sleep.
     ///
     /// The thread that watches the clock never holds the lock, and the one that
     /// blocks is back before this returns: nobody is left behind who could win
     /// it later.
-    fn sleep_on(&mut self, file: &File) -> bool {
+    fn sleep_on(&mut self, file: &File) -> Option<bool> {
         let (done, is_done) = channel::<()>();
         let waiter = Waiter::this_thread();
         let (policy, target, look, deadline) = (self.policy, self.target, &self.look, self.deadline);
@@ -295,7 +298,6 @@ impl<'a> Wait<'a> {
                     }
                 }
             };
-            // Without a thread nothing would end the wait at its deadline.
             if std::thread::Builder::new().name("wait".into()).spawn_scoped(scope, watch).is_err() {
                 return None;
             }
@@ -315,7 +317,7 @@ impl<'a> Wait<'a> {
             Some(woken)
         });
         self.told |= self.elapsed() >= PATIENCE;
-        woken.unwrap_or(false)
+        woken
     }
 }
 

@@ -98,7 +98,7 @@ fn a_wait_ends_at_its_deadline_and_the_waiter_never_gets_the_lock_later() {
     let file = dir.file("f", "old");
     let lock = dotlock::acquire(&file, &Policy::default()).unwrap();
     let late = dir.dotlock().line("locked-write f -w 0.2").stdin("new").run();
-    late.fails(75, &["is locked", "held by pid", "alive (kernel lock)", "waited 0.2 s"]);
+    late.fails(75, &["is locked", "held by pid", "alive (kernel lock)", "waited 0."]);
     // In this process, too: a thread left behind would get it on release.
     let policy = Policy::default().wait(std::time::Duration::from_millis(50));
     let other =
@@ -114,7 +114,7 @@ fn one_try_is_one_try() {
     let dir = Dir::new();
     let file = dir.file("f", "old");
     let lock = dotlock::acquire(&file, &Policy::default()).unwrap();
-    dir.dotlock().line("write -n f").stdin("x").run().fails(75, &["waited 0.0 s"]);
+    dir.dotlock().line("write -n f").stdin("x").run().fails(75, &["waited 0."]);
     dir.dotlock().line("write -n -E 9 f").stdin("x").run().fails(9, &[]);
     dir.dotlock().line("write --retries 3 --min-delay 1ms f").stdin("x").run().fails(75, &["is locked"]);
     let env = dir.dotlock().line("write f").env("DOTLOCK_WAIT", "0").env("DOTLOCK_CONFLICT_EXIT_CODE", "7");

@@ -46,7 +46,17 @@ fn git_and_dotlock_on_one_configuration_lose_no_key() {
                 for n in 0..30 {
                     // git does not wait: it says that the file is locked.
                     let key = format!("git{who}.k{n}");
-                    while !git(dir.path(), &["config", &key, &n.to_string()]).status.success() {}
+                    loop {
+                        let out = git(dir.path(), &["config", &key, &n.to_string()]);
+                        if out.status.success() {
+                            break;
+                        }
+                        let said = String::from_utf8_lossy(&out.stderr);
+                        assert!(
+                            said.contains("could not lock config file") && said.contains("File exists"),
+                            "{said}"
+                        );
+                    }
                 }
             });
         }

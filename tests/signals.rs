@@ -176,3 +176,44 @@ fn what_a_command_leaves_running_is_not_waited_for() {
     let pid = dir.read("pid").trim().parse().unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
+
+#[test]
+fn a_signal_at_every_step_before_the_rename_commits_nothing() {
+    use rustix::process::{WaitOptions, waitpid};
+    let dir = Dir::new();
+    dir.file("f", "old");
+    let mut after = 0;
+    for n in 1.. {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        // All its input is there, and at an end: only the signal speaks against.
+        let run = dir.dotlock().line("write f").stdin("new").env("DOTLOCK_FAULT", format!("stop@{n}"));
+        let mut run = run.env("DOTLOCK_FAULT_LOG", log.path()).start();
+        drop(run.stdin.take());
+        let pid = Pid::from_child(&run.child);
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        if !status.stopped() {
+            assert!(after > 0 && n > 10, "it never got to the rename, but {n} steps");
+            assert_eq!(status.exit_status(), Some(0));
+            return;
+        }
+        send(&run, Signal::INT);
+        send(&run, Signal::CONT);
+        let (_, status) = waitpid(Some(pid), WaitOptions::empty()).unwrap().unwrap();
+        assert_eq!(status.terminating_signal(), Some(2), "step {n}");
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        match dir.read("f").as_str() {
+            "old" => assert_eq!(after, 0, "old again at step {n}: {log}"),
+            "new" => after += 1,
+            other => panic!("{other:?} at step {n}"),
+        }
+        // The last look for a signal comes right before the last two steps to the
+        // rename: at those it is too late.
+        let steps = ["Attribute", "Mode", "Rename"];
+        assert!(after != 1 || steps.iter().any(|s| log.contains(s)), "committed by a signal at {log}");
+        assert_eq!(dir.names(), ["f"], "step {n}: {log}");
+        if after == 0 {
+            continue;
+        }
+        dir.file("f", "new");
+    }
+}

@@ -137,34 +137,136 @@ fn a_staged_private_script_of_the_dead_is_known_as_such() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_power_cut_between_unmarking_and_renaming_needs_no_human() {
-    // Right before the rename the mark is off already. A power cut there
-    // may keep P and S, and lose what was written into S.
-    let before_rename = |dir: &Dir| {
-        dir.file("f", "old");
-        let log = dir.join("log");
-        for n in 1.. {
-            let run = dir.dotlock().line("write f").stdin("new").env("DOTLOCK_FAULT", format!("kill@{n}"));
-            assert_eq!(run.env("DOTLOCK_FAULT_LOG", &log).run().code, 137);
-            if dir.read("log").contains("Rename") {
-                return std::fs::remove_file(log).unwrap();
-            }
-            dir.dotlock().line("write f").stdin("old").run().ok();
-        }
-    };
-    for left in ["", "{\"v\":1,\"lo", "\0\0\0\0"] {
+fn who_dies_right_before_the_rename_needs_no_human() {
+    // The mark is off by then. A power cut may also lose what was written into
+    // S, or S itself.
+    for left in [None, Some(""), Some("{\"v\":1,\"lo"), Some("\0\0\0\0")] {
         let dir = Dir::new();
-        before_rename(&dir);
-        let gate = dir.join("f~owner.lock");
-        let time = gate.metadata().unwrap().modified().unwrap();
-        std::fs::write(&gate, left).unwrap();
-        OpenOptions::new().write(true).open(&gate).unwrap().set_modified(time).unwrap();
+        dir.file("f", "old");
+        die_at(&dir, "Rename");
+        let (lock, gate) = (dir.join("f.lock"), dir.join("f~owner.lock"));
+        assert_eq!(std::os::unix::fs::MetadataExt::mode(&lock.metadata().unwrap()) & 0o7777, 0o644);
+        match left {
+            Some(left) => std::fs::write(&gate, left).unwrap(),
+            None => std::fs::remove_file(&gate).unwrap(),
+        }
         dir.dotlock().line("write -n f").stdin("next").run().ok();
         assert_eq!(dir.names(), ["f"]);
-        // Another's lock, with the same left-over beside it, is another's.
-        dir.file("f.lock", "");
-        dir.file("f~owner.lock", left);
-        OpenOptions::new().write(true).open(&gate).unwrap().set_modified(time).unwrap();
-        dir.dotlock().line("write -n f").stdin("next").run().fails(75, &["foreign"]);
+        assert_eq!(attributes(&dir.join("f")), 0, "the stamp went with the old file");
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stamp_that_was_left_on_a_file_means_nothing_and_goes() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    // Killed after the rename, with the stamp still on.
+    let mut n = 0;
+    while attributes(&dir.join("f")) == 0 {
+        n += 1;
+        dir.dotlock().line("write f").stdin("new").env("DOTLOCK_FAULT", format!("kill@{n}")).run();
+        assert!(n < 40, "it never happens");
+    }
+    assert_eq!(dir.read("f"), "new");
+    dir.dotlock().line("write -n f").stdin("next").run().ok();
+    assert_eq!((attributes(&dir.join("f")), dir.names()), (0, vec!["f".to_owned()]));
+}
+
+#[cfg(target_os = "linux")]
+fn attributes(path: &std::path::Path) -> usize {
+    rustix::fs::llistxattr(path, &mut [0; 256]).unwrap()
+}
+
+/// Writes `f`, and is killed before the first step of that name.
+#[cfg(target_os = "linux")]
+fn die_at(dir: &Dir, step: &str) {
+    for n in 1.. {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let run = dir.dotlock().line("write f").stdin("new").env("DOTLOCK_FAULT", format!("kill@{n}"));
+        assert_eq!(run.env("DOTLOCK_FAULT_LOG", log.path()).run().code, 137);
+        if std::fs::read_to_string(log.path()).unwrap().contains(step) {
+            return;
+        }
+        dir.dotlock().line("write f").stdin("old").run().ok();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_record_of_another_user_proves_nothing() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    if !rustix::process::geteuid().is_root() {
+        return crate::harness::lacks_right("giving files away");
+    }
+    let dir = Dir::new();
+    dir.file("f", "old");
+    let meta = dir.file("f.lock", "theirs").metadata().unwrap();
+    let birth = meta.created().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let record = serde_json::json!({
+        "v": 1, "lock": { "number": meta.ino(), "birth": birth }, "pid": 1, "program": "p", "user": "u",
+        "host": "h", "since": "s",
+    });
+    let gate = dir.file("f~owner.lock", record.to_string());
+    chown(&gate, Some(65534), Some(65534)).unwrap();
+    dir.dotlock().line("write -n f").stdin("new").run().fails(75, &["foreign"]);
+    assert_eq!(dir.read("f.lock"), "theirs");
+}
+
+#[test]
+fn a_gate_that_is_another_file_too_is_not_overwritten() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    let precious = dir.file("precious", "content");
+    std::fs::hard_link(&precious, dir.join("f~owner.lock")).unwrap();
+    dir.dotlock().line("write -n f").stdin("new").run().fails(3, &["hard link"]);
+    assert_eq!((dir.read("f").as_str(), dir.read("precious").as_str()), ("old", "content"));
+}
+
+#[test]
+fn locks_of_others_made_and_removed_all_the_time_are_never_broken() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let dir = Dir::new();
+    let (file, lock) = (dir.file("f", "0"), dir.join("f.lock"));
+    let over = AtomicBool::new(false);
+    let spin = || {
+        let until = std::time::Instant::now() + Duration::from_millis(1);
+        while std::time::Instant::now() < until && !over.load(Ordering::SeqCst) {
+            std::hint::spin_loop();
+        }
+    };
+    std::thread::scope(|scope| {
+        // As git does: exclusively, with the mode of the file, for a moment.
+        let foreign = scope.spawn(|| {
+            let mut rounds = 0;
+            while !over.load(Ordering::SeqCst) {
+                let Ok(mine) = OpenOptions::new().write(true).create_new(true).open(&lock) else { continue };
+                mine.set_permissions(file.metadata().unwrap().permissions()).unwrap();
+                spin();
+                std::fs::remove_file(&lock).expect("a living lock of another program was broken");
+                rounds += 1;
+                // Then it is the others' turn.
+                spin();
+            }
+            rounds
+        });
+        let writers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let options = crate::contention::quick();
+                        let add = |old: Option<Vec<u8>>| {
+                            let n: u64 = String::from_utf8(old.unwrap()).unwrap().parse().unwrap();
+                            Ok::<_, dotlock::Error>((n + 1).to_string().into_bytes())
+                        };
+                        dotlock::update(&file, &Policy::default(), &options, add).unwrap();
+                    }
+                })
+            })
+            .collect();
+        writers.into_iter().for_each(|w| w.join().unwrap());
+        over.store(true, Ordering::SeqCst);
+        assert!(foreign.join().unwrap() > 0);
+    });
+    assert_eq!(dir.read("f"), "300");
 }

@@ -4,7 +4,7 @@ use super::{Armed, Entry, Lock, P, list, not_ended};
 use crate::error::{Error, Result};
 use crate::evidence::{State, Verdict};
 use crate::gate::{self, Gate};
-use crate::owner::{Record, nanos};
+use crate::owner::Record;
 use crate::sys::{self, Mark};
 use crate::target::Target;
 use crate::verdict::{self, Look};
@@ -68,15 +68,13 @@ pub fn acquire_target(target: &Target, policy: &Policy) -> Result<Lock> {
 
     let proves_life = local && (p.mark == Mark::First || !sys::KEEPS_MARKS);
     if let Some(gate) = &gate {
-        let time = p.id.birth.or(nanos(p.modified)).unwrap_or(0);
-        match gate.write(&Record::new(p.id, proves_life, policy.label.as_deref()), time) {
+        match gate.write(&Record::new(p.id, proves_life, policy.label.as_deref())) {
             // Another user's S, which can be read only: the kernel lock must do.
             Err(Error::Io { source, .. }) if proves_life && sys::is_read_only(&source) => {}
             other => other?,
         }
     }
-    std::mem::forget(armed);
-    Ok(Lock { entry, p, seen: None, waited: wait.elapsed(), tries: wait.tries(), broke })
+    Ok(Lock { _armed: armed, entry, p, seen: None, waited: wait.elapsed(), tries: wait.tries(), broke })
 }
 
 fn enlist(entry: &Arc<Entry>) -> Result<()> {
@@ -117,7 +115,7 @@ impl Taking<'_> {
     fn attempt(&mut self, locked: bool) -> Result<Try<Arc<P>>> {
         let target = &self.entry.target;
         let path = target.lock_path();
-        let lock = |p: &P| sys::try_lock(&p.file, false).map_err(Error::io("lock", path));
+        let lock = |p: &P| sys::lock_soon(&p.file).map_err(Error::io("lock", path));
         let mut things = self.entry.making()?;
         let (p, locked) = match &things.p {
             // What we made before, while somebody had its kernel lock for a
@@ -126,7 +124,7 @@ impl Taking<'_> {
             _ => match sys::create_lock(path, self.mark) {
                 Ok(file) => {
                     let stat = sys::fstat(&file).map_err(Error::io("examine", path))?;
-                    let p = Arc::new(P { file, id: stat.id, mark: stat.mark, modified: stat.modified });
+                    let p = Arc::new(P { file, id: stat.id, mark: stat.mark });
                     things.p = Some(Arc::clone(&p));
                     let locked = lock(&p)?;
                     (p, locked)
@@ -159,7 +157,12 @@ impl Taking<'_> {
         }
         let allowed = policy.break_stale || found.verdict.state != State::Stale;
         if allowed && found.may_break(policy.stale_after, || gate?.now()) {
-            found.remove(target)?;
+            // What a dead dotlock had staged is worth nothing to anybody; what
+            // another program had, may be.
+            match found.verdict.state {
+                State::Foreign if found.verdict.size > 0 => drop(found.keep_content(target)?),
+                _ => found.remove(target)?,
+            }
             // S is ours, and its record spoke of what is gone.
             if let Some(gate) = gate {
                 let _ = gate.clear();

@@ -2,7 +2,7 @@
 //! nothing.
 //!
 //! `DOTLOCK_FAULT=WHAT@N` makes the N-th mutation of this process fail as WHAT
-//! says: `kill` (SIGKILL before the call), `short` (half of a write), or an
+//! says: `kill` (SIGKILL before the call), `stop` (SIGSTOP before it), `short` (half of a write), or an
 //! error by name (`EIO`, `ENOSPC`, `EACCES`, `EINTR`, `EINVAL`). Several may be
 //! given, separated by commas. What was done is appended to the file that
 //! `DOTLOCK_FAULT_LOG` names, so that a test knows when N was past the end.
@@ -90,6 +90,10 @@ mod hook {
         note(op, call, what);
         Err(match what.as_str() {
             "kill" => super::super::kill_self(),
+            "stop" => {
+                super::super::stop_self();
+                return Ok(());
+            }
             "short" => io::Error::other(SHORT),
             name => super::super::error_named(name),
         })

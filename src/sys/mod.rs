@@ -89,6 +89,8 @@ pub(crate) struct Stat {
     /// Permissions without the mark; 0 where the system has no such thing.
     pub mode: u32,
     pub owner: (u32, u32),
+    /// How many names it has; 0 for one that was opened when it had none left.
+    pub links: u64,
 }
 
 /// The outcome of opening a file for its kernel lock.
@@ -205,10 +207,16 @@ pub(crate) fn cut_name(name: &OsStr, len: usize) -> OsString {
     unsafe { OsString::from_encoded_bytes_unchecked(bytes) }
 }
 
-/// Sets the time of a file, in nanoseconds since 1970.
-pub(crate) fn set_modified(file: &File, nanos: u64) -> io::Result<()> {
-    let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(nanos);
-    again(Op::Touch, || file.set_modified(time))
+/// Tries to take the kernel lock of a file that is ours, and that others only
+/// look at: each has it for a moment, so it is tried for a while.
+pub(crate) fn lock_soon(file: &File) -> io::Result<bool> {
+    for pause in [0, 0, 1, 1, 2, 5, 10, 20, 50] {
+        if try_lock(file, false)? {
+            return Ok(true);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+    }
+    try_lock(file, false)
 }
 
 /// Makes a directory.

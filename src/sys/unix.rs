@@ -8,7 +8,7 @@ pub mod signal;
 
 pub use child::exit_code;
 pub(crate) use child::read_output;
-pub(crate) use metadata::keep_metadata;
+pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
 pub(crate) use process::{host_name, is_running, presence, this_host};
 pub(crate) use processes::{KNOWS_OPENERS, LockTable, open_in};
 
@@ -78,6 +78,7 @@ impl Stat {
             mark: Mark::of(meta.mode()),
             mode: meta.mode() & 0o7777 & if KEEPS_MARKS { !STICKY } else { !0 },
             owner: (meta.uid(), meta.gid()),
+            links: meta.nlink(),
         }
     }
 }
@@ -197,7 +198,10 @@ impl Waiter {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| signal::interrupt_on(libc::SIGURG));
         // SAFETY: pthread_self cannot fail.
-        Waiter(unsafe { libc::pthread_self() })
+        let me = Waiter(unsafe { libc::pthread_self() });
+        // Whoever started us may have blocked it.
+        signal::unblock(libc::SIGURG);
+        me
     }
 
     /// Interrupts the thread's blocking call, if it is in one just now.
@@ -403,6 +407,12 @@ pub(crate) fn stdin_file() -> Option<File> {
 pub(crate) fn kill_self() -> ! {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     std::process::abort()
+}
+
+/// Stops this process until it is told to go on.
+#[cfg(debug_assertions)]
+pub(crate) fn stop_self() {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
 }
 
 /// The error of that name, for tests.

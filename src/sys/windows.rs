@@ -13,10 +13,10 @@ mod processes;
 pub mod signal;
 
 pub(crate) use identity::{fstat, is_local, set_mode, stat, volume};
-pub(crate) use metadata::keep_metadata;
-#[cfg(debug_assertions)]
-pub(crate) use process::kill_self;
+pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
 pub(crate) use process::{host_name, is_running, presence, this_host};
+#[cfg(debug_assertions)]
+pub(crate) use process::{kill_self, stop_self};
 pub(crate) use processes::{KNOWS_OPENERS, LockTable, open_in};
 
 use super::{Grip, Mark, Op, Sync, again, fault};

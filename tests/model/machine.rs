@@ -14,8 +14,6 @@ type File = u8;
 type Proc = u8;
 /// When a file was made: later ones are greater.
 type Birth = u8;
-/// The time of a file: of its birth, or of its content.
-type Time = (Birth, bool);
 
 /// What is explored.
 #[derive(Clone, Debug, Default)]
@@ -31,11 +29,12 @@ pub struct Setting {
     pub hands: u8,
     /// Waiters may give up.
     pub give_up: bool,
-    /// The file system keeps marks.
+    /// The file system keeps no marks.
     pub no_marks: bool,
-    /// The system knows no births: numbers, and the times of contents, must do.
+    /// The system knows no births: then a record proves nothing.
     pub no_births: bool,
-    /// Not even times tell files apart: only numbers do.
+    /// Births do not tell files apart that were made in the same tick: only
+    /// numbers do.
     pub coarse: bool,
     /// Kills come only when a record is written.
     pub late_kills: bool,
@@ -70,7 +69,7 @@ pub enum Mistake {
     RecordOfAnotherFileWithTheNumber,
     ForeignIsStaleWhenTheGateIsFree,
     MarkTakenOffAfterTheRename,
-    NoTimeLeftInTheGate,
+    NoStampBeforeTheRename,
     ReleaseByNameAlone,
 }
 
@@ -103,13 +102,11 @@ pub struct Inode {
     /// The kernel lock.
     locked: Option<Proc>,
     record: Option<Record>,
-    /// Content was written into it, which changed its time.
-    touched: bool,
-    /// The time of S, where that was set to the time of a P.
-    time: Option<Time>,
+    /// The attribute that says of a P about to be renamed what the mark said.
+    stamped: bool,
     /// What of it is on the disk.
     disk_mark: Mark,
-    disk_time: Option<Time>,
+    disk_stamped: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,10 +128,11 @@ pub enum Pc {
     Hold,
     Sync,
     Fence,
-    Tag,
+    Stamp,
     Unmark,
     Rename,
     LateUnmark,
+    Unstamp,
     Empty,
     CheckOwn,
     RemoveP,
@@ -178,7 +176,7 @@ pub enum Change {
     Name(usize, Option<File>),
     Rename(File),
     Mark(File, Mark),
-    Time(File, Option<Time>),
+    Stamp(File, bool),
 }
 
 /// What must never happen.
@@ -242,16 +240,16 @@ impl World {
         self.change(set, Change::Mark(f, mark));
     }
 
+    fn stamp(&mut self, set: &Setting, f: File, stamped: bool) {
+        self.edit(f).stamped = stamped;
+        self.change(set, Change::Stamp(f, stamped));
+    }
+
     /// A new file, with the smallest number that is free, under a name.
     fn create(&mut self, set: &Setting, name: usize, maker: Maker, mark: Mark) -> File {
         let birth = 1 + self.files.iter().flatten().map(|i| i.birth).max().unwrap_or(0);
         // Births that are only remembered count, too.
-        let remembered = self
-            .files
-            .iter()
-            .flatten()
-            .flat_map(|i| [i.record.map(|r| r.birth), i.time.map(|t| t.0)])
-            .flatten();
+        let remembered = self.files.iter().flatten().filter_map(|i| i.record.map(|r| r.birth));
         let tokens = self.procs.iter().filter_map(|p| p.token.map(|t| t.1));
         let birth = birth.max(1 + remembered.chain(tokens).max().unwrap_or(0));
         let inode = Inode {
@@ -260,10 +258,9 @@ impl World {
             mark: if set.no_marks { Mark::None } else { mark },
             locked: None,
             record: None,
-            touched: false,
-            time: None,
+            stamped: false,
             disk_mark: if set.no_marks { Mark::None } else { mark },
-            disk_time: None,
+            disk_stamped: false,
         };
         let free = self.files.iter().position(Option::is_none).unwrap_or(self.files.len());
         if free == self.files.len() {
@@ -282,11 +279,10 @@ impl World {
     fn holds(&self, proc: Proc) -> bool {
         use Pc::*;
         let p = &self.procs[proc as usize];
-        match p.pc {
-            Write | Hold | Sync | Fence | Tag | Unmark | Rename | Convert | Working => true,
-            GitMode | GitEnd => true,
-            _ => false,
-        }
+        matches!(
+            p.pc,
+            Write | Hold | Sync | Fence | Stamp | Unmark | Rename | Convert | Working | GitMode | GitEnd
+        )
     }
 
     /// Removes a name; `meant` is the file that whoever does it believes there.
@@ -316,31 +312,26 @@ impl World {
         let inode = self.file(j);
         let gate = self.names[S].map(|s| self.file(s));
         let numbers_only = set.coarse || set.mistake == Some(Mistake::RecordOfAnotherFileWithTheNumber);
-        let time = gate.and_then(|g| g.time);
-        // The time of S speaks for itself, unless the record that it was set with
-        // is whole.
-        let whole =
-            gate.and_then(|g| g.record).is_some_and(|r| !set.no_births && time == Some((r.birth, false)));
-        let tagged = match set.no_births {
-            true => time == Some((inode.birth, inode.touched)),
-            false => !whole && time == Some((inode.birth, false)),
-        };
         let record = gate.and_then(|g| g.record).filter(|r| r.number == j);
         let record = record.filter(|r| match () {
             () if numbers_only => true,
-            () if set.no_births => tagged,
+            () if set.no_births => false,
             () => r.birth == inode.birth,
         });
         let copied = self.names[T].is_some_and(|t| self.file(t).mark != Mark::None);
         if set.mistake == Some(Mistake::ForeignIsStaleWhenTheGateIsFree) && inode.mark == Mark::None {
             return gate.is_none_or(|g| g.record.is_none());
         }
-        match (inode.mark, record) {
-            (Mark::First, _) if !copied => true,
+        let mark = match inode.mark {
+            _ if inode.stamped => Mark::First,
+            Mark::First if copied => Mark::None,
+            mark => mark,
+        };
+        match (mark, record) {
+            (Mark::First, _) => true,
             (_, Some(Record { life: Some(who), .. })) => !self.alive(who),
             (Mark::Second, _) => false,
-            (_, Some(_)) => true,
-            (_, None) => tagged,
+            (_, record) => record.is_some(),
         }
     }
 
@@ -365,13 +356,13 @@ impl World {
 
     /// Forgets files that nothing refers to, and what only tells histories
     /// apart: so their numbers are used again, and equal worlds are equal.
-    fn tidy(mut self, set: &Setting) -> World {
+    fn tidy(mut self) -> World {
         let mut used = vec![false; self.files.len()];
         let names = self.names.iter().chain(&self.disk).flatten().copied();
         let open = self.procs.iter().flat_map(|p| [p.s, p.p, p.j]).flatten();
         let pending = self.pending.iter().filter_map(|c| match c {
             Change::Name(_, f) => *f,
-            Change::Rename(f) | Change::Mark(f, _) | Change::Time(f, _) => Some(*f),
+            Change::Rename(f) | Change::Mark(f, _) | Change::Stamp(f, _) => Some(*f),
         });
         names.chain(open).chain(pending).for_each(|f| used[f as usize] = true);
         for (file, used) in self.files.iter_mut().zip(&used) {
@@ -385,39 +376,17 @@ impl World {
         // Births: only their order counts.
         let mut births: Vec<Birth> = Vec::new();
         for inode in self.files.iter().flatten() {
-            births.extend(
-                [
-                    Some(inode.birth),
-                    inode.record.map(|r| r.birth),
-                    inode.time.map(|t| t.0),
-                    inode.disk_time.map(|t| t.0),
-                ]
-                .iter()
-                .flatten(),
-            );
+            births.extend([Some(inode.birth), inode.record.map(|r| r.birth)].iter().flatten());
         }
         births.extend(self.procs.iter().filter_map(|p| p.token.map(|t| t.1)));
-        births.extend(
-            self.pending
-                .iter()
-                .filter_map(|c| if let Change::Time(_, Some(t)) = c { Some(t.0) } else { None }),
-        );
         births.sort_unstable();
         births.dedup();
         let rank = |b: &mut Birth| *b = births.binary_search(b).expect("collected above") as Birth;
         for inode in self.files.iter_mut().flatten() {
             rank(&mut inode.birth);
             inode.record.iter_mut().for_each(|r| rank(&mut r.birth));
-            inode.time.iter_mut().for_each(|t| rank(&mut t.0));
-            inode.disk_time.iter_mut().for_each(|t| rank(&mut t.0));
         }
         self.procs.iter_mut().for_each(|p| p.token.iter_mut().for_each(|t| rank(&mut t.1)));
-        for change in &mut self.pending {
-            if let Change::Time(_, Some(t)) = change {
-                rank(&mut t.0);
-            }
-        }
-        let _ = set;
         self
     }
 
@@ -495,11 +464,6 @@ impl World {
                 let birth = self.file(p).birth;
                 let life = (set.no_marks || me.kind == Kind::Script).then_some(i);
                 self.edit(s).record = Some(Record { number: p, birth, life });
-                if !is(Mistake::NoTimeLeftInTheGate) {
-                    let time = Some((birth, false));
-                    self.edit(s).time = time;
-                    self.change(set, Change::Time(s, time));
-                }
                 if me.kind == Kind::Script { Convert } else { Hold }
             }
 
@@ -532,8 +496,6 @@ impl World {
             Clear => {
                 if let Some(s) = me.s {
                     self.edit(s).record = None;
-                    self.edit(s).time = None;
-                    self.change(set, Change::Time(s, None));
                 }
                 self.unlock(i, me.j);
                 next.j = None;
@@ -546,7 +508,6 @@ impl World {
             Sync => {
                 // What is pending of P itself goes to the disk.
                 let p = me.p.expect("ours");
-                self.edit(p).touched = true;
                 let (mine, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending)
                     .into_iter()
                     .partition(|c| matches!(c, Change::Name(P, Some(f)) | Change::Mark(f, _) if *f == p));
@@ -556,14 +517,10 @@ impl World {
             }
             Fence if self.names[P] != me.p => Empty,
             Fence if is(Mistake::MarkTakenOffAfterTheRename) => Rename,
-            Fence if set.no_births => Tag,
-            Fence => Unmark,
-            Tag => {
-                if let Some(s) = me.s {
-                    let time = Some((self.file(me.p.expect("ours")).birth, true));
-                    self.edit(s).time = time;
-                    self.change(set, Change::Time(s, time));
-                }
+            Fence if set.no_marks || is(Mistake::NoStampBeforeTheRename) => Unmark,
+            Fence => Stamp,
+            Stamp => {
+                self.stamp(set, me.p.expect("ours"), true);
                 Unmark
             }
             Unmark => {
@@ -579,9 +536,17 @@ impl World {
                     self.names[T] = Some(f);
                     self.names[P] = None;
                     self.change(set, Change::Rename(f));
-                    if is(Mistake::MarkTakenOffAfterTheRename) { LateUnmark } else { CheckGate }
+                    match () {
+                        () if is(Mistake::MarkTakenOffAfterTheRename) => LateUnmark,
+                        () if self.file(f).stamped => Unstamp,
+                        () => CheckGate,
+                    }
                 }
             },
+            Unstamp => {
+                self.stamp(set, me.p.expect("ours"), false);
+                CheckGate
+            }
             LateUnmark => {
                 self.mark(set, me.p.expect("ours"), Mark::None);
                 CheckGate
@@ -591,8 +556,6 @@ impl World {
             Empty => {
                 if let Some(s) = me.s {
                     self.edit(s).record = None;
-                    self.edit(s).time = None;
-                    self.change(set, Change::Time(s, None));
                 }
                 CheckOwn
             }
@@ -751,7 +714,7 @@ impl World {
             Change::Name(name, f) => self.disk[name] = f,
             Change::Rename(f) => (self.disk[T], self.disk[P]) = (Some(f), None),
             Change::Mark(f, mark) => self.edit(f).disk_mark = mark,
-            Change::Time(f, time) => self.edit(f).disk_time = time,
+            Change::Stamp(f, stamped) => self.edit(f).disk_stamped = stamped,
         }
     }
 
@@ -768,7 +731,7 @@ impl World {
             self.close(i as Proc);
         }
         for inode in self.files.iter_mut().flatten() {
-            (inode.mark, inode.time) = (inode.disk_mark, inode.disk_time);
+            (inode.mark, inode.stamped) = (inode.disk_mark, inode.disk_stamped);
             inode.record = inode.record.filter(|_| written);
         }
     }
@@ -821,14 +784,18 @@ impl Model for Setting {
                 acts.push(Act::GiveUp(i));
             }
             let dotlock = p.kind != Kind::Git && world.alive(i) && p.pc != Off;
-            let late =
-                matches!(p.pc, Hold | Sync | Fence | Tag | Unmark | Rename | CheckGate | RemoveS | Unlock);
+            let late = matches!(
+                p.pc,
+                Hold | Sync | Fence | Stamp | Unmark | Rename | Unstamp | CheckGate | RemoveS | Unlock
+            );
             if world.kills > 0 && dotlock && (late || !self.late_kills) {
                 acts.push(Act::Kill(i));
             }
             // One mutex keeps the hook out from the fence to the end.
-            let at_work =
-                matches!(p.pc, Fence | Tag | Unmark | Rename | CheckGate | RemoveS | Unlock | SyncDir);
+            let at_work = matches!(
+                p.pc,
+                Fence | Stamp | Unmark | Rename | Unstamp | CheckGate | RemoveS | Unlock | SyncDir
+            );
             let going = matches!(p.pc, Empty | CheckOwn | RemoveP | SweepLock | SweepCheck);
             let beside = self.mistake == Some(Mistake::HookBesideTheRename);
             if world.signals > 0
@@ -901,7 +868,7 @@ impl Model for Setting {
                 w.unlink(self, None, name, there);
             }
         }
-        Some(w.tidy(self))
+        Some(w.tidy())
     }
 
     fn properties(&self) -> Vec<Property<Setting>> {

@@ -228,6 +228,7 @@ pub struct WaitArgs {
 
     /// Do not remove locks, not even those whose owner is provably gone
     #[arg(long, env = "DOTLOCK_NO_BREAK", hide_env_values = true)]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new())]
     pub no_break: bool,
 
     /// Use PATH as the lock; it must be on the file system of FILE

@@ -24,7 +24,15 @@ pub(crate) fn read_output(
         let end_only = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while matches!(waitid(WaitId::Pid(pid), end_only), Err(Errno::INTR)) {}
         drop(end);
-    })?;
+    });
+    let watcher = match watcher {
+        Ok(watcher) => watcher,
+        Err(e) => {
+            let _ = kill_process(pid, Signal::TERM);
+            let _ = child.wait();
+            return Err(e);
+        }
+    };
     let mut buffer = vec![0; 64 << 10];
     let mut pump = || -> io::Result<()> {
         loop {
@@ -33,14 +41,24 @@ pub(crate) fn read_output(
                 Err(Errno::INTR) => continue,
                 other => other?,
             };
+            // Once it has ended, what is in the pipe is all that it wrote; others
+            // may go on writing for ever.
             let over = !fds[1].revents().is_empty();
-            loop {
-                match output.read(&mut buffer) {
+            let mut left = if over { rustix::io::ioctl_fionread(&output)? } else { u64::MAX };
+            while left > 0 {
+                let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                match output.read(&mut buffer[..most]) {
                     Ok(0) => return Ok(()),
-                    Ok(n) => sink(&buffer[..n])?,
+                    Ok(n) => {
+                        sink(&buffer[..n])?;
+                        left -= n as u64;
+                    }
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                     Err(e) => return Err(e),
+                }
+                if !over {
+                    break;
                 }
             }
             if over {

@@ -29,11 +29,18 @@ pub(crate) fn keep_metadata(
             Err(e) if is_denied(&e) => {
                 // Without the owner, no program may run with the owner's rights.
                 mode &= !0o6000;
-                match own(None, Some(group)) {
-                    Ok(()) if mine.owner.0 == uid => {}
-                    Ok(()) => lost.push(format!("the owner (user {uid})")),
-                    Err(e) if is_denied(&e) => lost.push(format!("owner and group ({uid}:{gid})")),
+                let grouped = match own(None, Some(group)) {
+                    Ok(()) => true,
+                    Err(e) if is_denied(&e) => mine.owner.1 == gid,
                     Err(e) => return Err(e),
+                };
+                if mine.owner.0 != uid {
+                    lost.push(format!("the owner (user {uid})"));
+                }
+                if !grouped {
+                    lost.push(format!("the group ({gid})"));
+                    // Another group gets what all others have.
+                    mode = mode & !0o070 | (mode & 0o007) << 3;
                 }
             }
             Err(e) => return Err(e),
@@ -93,7 +100,56 @@ const ACL: &[u8] = b"system.posix_acl_access";
 /// capabilities (writing into the file would drop them too) and the hashes of
 /// integrity measurement.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-const BOUND_TO_CONTENT: [&[u8]; 3] = [b"security.capability", b"security.ima", b"security.evm"];
+const BOUND_TO_CONTENT: [&[u8]; 4] = [b"security.capability", b"security.ima", b"security.evm", STAMP];
+
+/// An attribute that says of a P that is about to be renamed what the mark said
+/// before. Programs that give their own lock the mode of the file do not copy
+/// attributes.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+const STAMP: &[u8] = b"user.dotlock.staged";
+
+/// Stamps `file`; false where the file system has no such attributes.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(crate) fn stamp(file: &File) -> io::Result<bool> {
+    use rustix::fs::{XattrFlags, fsetxattr};
+    match again(Op::Attribute, || Ok(fsetxattr(file, STAMP, b"1", XattrFlags::empty())?)) {
+        Err(e) if is_denied(&e) || lacks_attributes(&e) => Ok(false),
+        done => done.map(|()| true),
+    }
+}
+
+/// Takes the stamp off.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(crate) fn unstamp(file: &File) -> io::Result<()> {
+    again(Op::Attribute, || Ok(rustix::fs::fremovexattr(file, STAMP)?))
+}
+
+/// Whether the file at `path` bears the stamp.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(crate) fn is_stamped(path: &Path) -> bool {
+    rustix::fs::lgetxattr(path, STAMP, &mut [0; 8]).is_ok()
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn lacks_attributes(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::RANGE))
+}
+
+/// Without attributes there is no stamp.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(crate) fn stamp(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(crate) fn unstamp(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(crate) fn is_stamped(_: &Path) -> bool {
+    false
+}
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn names(list: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> io::Result<Vec<u8>> {

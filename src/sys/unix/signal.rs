@@ -13,6 +13,11 @@ const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQU
 
 /// The first ending signal that came, or 0.
 static NOTED: AtomicI32 = AtomicI32::new(0);
+/// Whether it came from the terminal, which tells the whole group.
+static TYPED: AtomicBool = AtomicBool::new(false);
+/// What the kernel says of a signal that it sends itself (SI_KERNEL; elsewhere
+/// than on Linux it does not tell such signals apart).
+const FROM_TERMINAL: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 0x80 } else { 0 };
 /// The handler to call after noting: ctrlc's, which only posts a semaphore.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 /// Those of `ENDING` that were ignored when the process began, as bits.
@@ -21,8 +26,11 @@ static IGNORED: AtomicUsize = AtomicUsize::new(0);
 /// Whether [`install`] was called before.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn note(number: libc::c_int) {
+extern "C" fn note(number: libc::c_int, info: *const libc::siginfo_t, _: *const libc::c_void) {
     // Only atomics and a semaphore's post: all safe in a handler.
+    // SAFETY: with SA_SIGINFO the kernel hands in what it points to.
+    let code = unsafe { (*info).si_code };
+    TYPED.store(code == FROM_TERMINAL, Ordering::SeqCst);
     let _ = NOTED.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst);
     let next = NEXT.load(Ordering::SeqCst);
     if next != 0 {
@@ -44,7 +52,7 @@ pub fn limit_is_an_error() {
 /// Notes every ending signal from now on. Called again, it wraps the handlers
 /// that were installed since.
 pub fn install() {
-    let ours = note as extern "C" fn(libc::c_int) as usize;
+    let ours = note as extern "C" fn(libc::c_int, *const libc::siginfo_t, *const libc::c_void) as usize;
     let first = !INSTALLED.swap(true, Ordering::SeqCst);
     for (bit, &signal) in ENDING.iter().enumerate() {
         let old = action(signal).sa_sigaction;
@@ -58,7 +66,7 @@ pub fn install() {
         if old != libc::SIG_DFL && old != libc::SIG_IGN && old != ours {
             NEXT.store(old, Ordering::SeqCst);
         }
-        set_action(signal, ours, libc::SA_RESTART);
+        set_action(signal, ours, libc::SA_RESTART | libc::SA_SIGINFO);
     }
 }
 
@@ -86,12 +94,9 @@ pub fn masked<T>(f: impl FnOnce() -> T) -> T {
 /// truth. To be called when everything is cleaned up.
 pub fn end_by(signal: i32) -> ! {
     set_action(signal, libc::SIG_DFL, 0);
-    // SAFETY: plain calls on this process's own mask.
+    unblock(signal);
+    // SAFETY: raise takes any number.
     unsafe {
-        let mut one = std::mem::zeroed();
-        libc::sigemptyset(&mut one);
-        libc::sigaddset(&mut one, signal);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &one, std::ptr::null_mut());
         // To this very thread: it comes before the call returns. Sent to the
         // process it might go to another thread, and be late.
         libc::raise(signal);
@@ -101,9 +106,20 @@ pub fn end_by(signal: i32) -> ! {
 
 /// Passes on to a command what ended us, unless the terminal told it too.
 pub fn pass_on(signal: i32, pid: u32) {
-    if signal != libc::SIGINT && signal != libc::SIGQUIT {
+    if !TYPED.load(Ordering::SeqCst) {
         // SAFETY: kill takes any numbers; the pid is that of our own child.
         unsafe { libc::kill(pid as libc::pid_t, signal) };
+    }
+}
+
+/// Lets `signal` through to this thread.
+pub(crate) fn unblock(signal: i32) {
+    // SAFETY: the set is initialised before it is used.
+    unsafe {
+        let mut one = std::mem::zeroed();
+        libc::sigemptyset(&mut one);
+        libc::sigaddset(&mut one, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &one, std::ptr::null_mut());
     }
 }
 

@@ -63,6 +63,7 @@ impl Stat {
             mark: Mark::None,
             mode: 0,
             owner: (0, 0),
+            links: 1,
         }
     }
 }
@@ -105,7 +106,7 @@ pub(crate) fn fstat(file: &File) -> io::Result<Stat> {
     // was removed ("tunnelling"), a stranger's lock that of ours. So births tell
     // files apart only together with their numbers, whose upper 16 bits count
     // on NTFS how often the rest was used. What is finer than the clock's
-    // 100 ns repeats that, and is never 0: no file's time equals a birth.
+    // 100 ns repeats that, and is never 0: no other time equals a birth.
     let finer = |time: u64| time + 1 + (number >> 48) % 99;
     let birth = nanos(basic.CreationTime).filter(|_| volume.keeps_births()).map(finer);
     Ok(Stat {
@@ -115,6 +116,7 @@ pub(crate) fn fstat(file: &File) -> io::Result<Stat> {
         modified: nanos(basic.LastWriteTime).map(|n| UNIX_EPOCH + Duration::from_nanos(n)),
         changed: nanos(basic.ChangeTime).unwrap_or_default().into(),
         mark: Mark::of(basic.FileAttributes, &volume),
+        links: info.nNumberOfLinks.into(),
         ..Stat::bare(kind)
     })
 }

@@ -49,6 +49,23 @@ pub(crate) fn keep_metadata(new: &File, _: &Stat, old: &Path, _: &Stat) -> io::R
     Ok((0, lost))
 }
 
+/// No stamp beside the mark: nobody gives his own lock the attributes of the
+/// file. For the time of the rename the record speaks, which knows the birth
+/// of P wherever marks are kept.
+pub(crate) fn stamp(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// There is no stamp.
+pub(crate) fn unstamp(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// There is no stamp.
+pub(crate) fn is_stamped(_: &Path) -> bool {
+    false
+}
+
 fn keep_attributes(new: &File, old: &File, lost: &mut Vec<String>) -> io::Result<()> {
     let (mine, like) = (basic(new)?.FileAttributes, basic(old)?.FileAttributes);
     if like & !mine & fs::FILE_ATTRIBUTE_ENCRYPTED != 0 {

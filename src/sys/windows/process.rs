@@ -109,3 +109,12 @@ pub(crate) fn kill_self() -> ! {
     unsafe { TerminateProcess(GetCurrentProcess(), 137) };
     std::process::abort()
 }
+
+/// Stops the calling thread until another process resumes it: there is no such
+/// thing for a whole process.
+#[cfg(debug_assertions)]
+pub(crate) fn stop_self() {
+    use windows_sys::Win32::System::Threading::{GetCurrentThread, SuspendThread};
+    // SAFETY: a thread may stop itself; this stands for it and is not closed.
+    unsafe { SuspendThread(GetCurrentThread()) };
+}

@@ -9,7 +9,8 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal};
 use std::process::{Command, Stdio};
 
-/// Input that is bigger makes a write last, so that signals must be able to end it.
+/// A file that is bigger makes a write last, so that signals must be able to end
+/// it; so can one that says it is empty, as those of /proc do.
 const BIG: u64 = 1 << 20;
 
 /// `dotlock locked-write`.
@@ -30,7 +31,9 @@ pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
     };
 
     interrupt::note();
-    if matches!(&input, Input::File(file) if file.metadata().map_or(true, |m| m.len() > BIG)) {
+    if let Input::File(file) = &input
+        && !file.metadata().is_ok_and(|m| (1..=BIG).contains(&m.len()))
+    {
         interrupt::arm();
     }
     let (sync, synced) = match args.write.sync {
@@ -69,7 +72,7 @@ pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
 
 /// Runs a command and gathers its output; its exit code if it fails.
 fn output_of(program: &OsString, args: &[OsString], target: &Target) -> anyhow::Result<Result<Input, i32>> {
-    // It must not outlive us, nor be told twice of a Ctrl-C.
+    // A signal that ends us is passed on to it.
     interrupt::arm();
     let shown = program.to_string_lossy();
     let spawned = Command::new(program).args(args).stdout(Stdio::piped()).spawn();
