@@ -43,8 +43,9 @@
 //! 3. Write the record into S.
 //!
 //! *Commit*: complete P's content, owner, attributes and permissions; sync it;
-//! look whether P is still ours (the fence); rename it over the target; forget
-//! P's name at once; take off the mark; remove S; unlock; sync the directory.
+//! look whether P is still ours (the fence); stamp it and take the mark off;
+//! rename it over the target; forget P's name at once; take the stamp off;
+//! remove S; unlock; sync the directory.
 //!
 //! *Roll back*: empty the record, remove P, remove S, unlock.
 //!
@@ -59,8 +60,9 @@
 //!   taking it that the path leads to it. The holder has that lock from step 2
 //!   to the end, and counts as holder only when he has found his own P at the
 //!   path under that lock.
-//! - *A foreign lock is not broken*: it bears no mark, and no record speaks of a
-//!   file with its number and its birth time.
+//! - *A foreign lock is not broken*: it bears neither mark nor stamp, and a record
+//!   proves something only of the file with its number and its birth time, if
+//!   both are the same user's.
 //! - *Nobody removes what another made*: every removal looks at the identity of
 //!   what is at the path, under the kernel lock of the very file.
 //! - *The clean-up never removes another's P*: fence, rename and forgetting are
@@ -75,10 +77,12 @@
 //! | when | leaves | the next acquirer |
 //! | --- | --- | --- |
 //! | before P is made | nothing, or S alone | uses S |
-//! | while P is held | P with the mark, S whole, torn, empty or lost | finds P without kernel lock: removes it |
-//! | after the rename | the new target, perhaps marked still; S | uses S; the next write takes the mark off |
+//! | while P is held | P with the mark or the stamp, S whole, torn, empty or lost | finds P without kernel lock: removes it |
+//! | after the rename | the new target, perhaps stamped still; S | uses S; the next write leaves the stamp behind |
 //!
-//! The mark is part of P's own inode, so a power cut keeps or loses both.
+//! Mark and stamp are part of P's own inode, so a power cut keeps or loses them
+//! with it. `tests/model` explores all of this: every order of system calls of
+//! two and three processes, git, breakers, kills, signals and power cuts.
 //!
 //! # Marks
 //!
@@ -90,6 +94,17 @@
 //! since that is what the staged P of a target with mode 0700 looks like. A
 //! system that keeps no marks (macOS, BSD) knows P by the record alone: by its
 //! number and its birth time.
+//!
+//! The target never bears the mark, not for a moment: `git config` gives its own
+//! lock the mode of the file, and that lock would look like a dead one of ours.
+//! So the mark goes before the rename, and an extended attribute, the stamp,
+//! which no such program copies, says meanwhile what the mark said. Where there
+//! are no attributes the record does. A marked P beside a target of the very
+//! same mode is taken for such a copy.
+//!
+//! Birth times tick every few milliseconds only: a file that is made, removed
+//! and made again at once may have the same number and the same birth. So a
+//! record is the weakest of the proofs, and used only where the others fail.
 //!
 //! # What we assume of the system
 //!
@@ -108,6 +123,11 @@
 //! - Locking is a convention. Who takes no lock is not kept out; who removes P
 //!   by hand while its holder works lets others in. The fence notices that, but
 //!   for the microseconds between its look and the rename.
+//! - On a file system without marks (FAT), who dies in the microseconds between
+//!   making P and writing the record leaves a lock that looks foreign, and needs
+//!   a human. So does, on one without marks and births, every death.
+//! - At the head of the queue, who may not remove a dead lock (`break_stale(false)`)
+//!   keeps those behind him from doing so until his deadline.
 //! - Hard links and bind mounts cannot be seen: two such names are two targets,
 //!   and a replacement parts hard links.
 //! - Waiting uses SIGURG on Unix to end a blocked call at its deadline. A
@@ -116,10 +136,11 @@
 //! # Where things are
 //!
 //! [`publish()`] and the types around it take input to a commit; [`survey()`]
-//! looks at locks, and [`break_lock`] removes dead ones; `lock.rs` is
-//! the protocol; `gate.rs` is S; `verdict.rs` judges what stands at P; `owner.rs` is the record;
-//! `wait.rs` the only waiting loop; `target.rs` the names; `sys` the only door to
-//! the system. Each knows only those after it.
+//! looks at locks, and [`break_lock`] removes dead ones; `lock.rs` is the
+//! protocol; `gate.rs` is S; `wait.rs` the only waiting loop; `verdict.rs` judges
+//! what stands at P; `owner.rs` is the record; `target.rs` the names;
+//! `evidence.rs` what is known of a lock, in words; `sys` the only door to the
+//! system. Each knows only those after it.
 
 mod error;
 mod evidence;

@@ -15,13 +15,15 @@ struct Row {
     prepare: fn(&Dir),
 }
 
-const ROWS: [Row; 6] = [
+const ROWS: [Row; 8] = [
     Row { name: "replace", line: "write f", old: Some("old"), big: false, prepare: |_| {} },
     Row { name: "create", line: "write f", old: None, big: false, prepare: |_| {} },
     Row { name: "spooled", line: "write f --sync data", old: Some("old"), big: true, prepare: |_| {} },
     Row { name: "copied", line: "write f --from src", old: Some("old"), big: false, prepare: source },
     Row { name: "parents", line: "write d/e/g --parents --from src", old: None, big: false, prepare: source },
     Row { name: "takeover", line: "write f", old: Some("old"), big: false, prepare: dead_lock },
+    Row { name: "attributes", line: "write f", old: Some("old"), big: false, prepare: attributes },
+    Row { name: "unsynced", line: "write f --sync none --mode 640", old: None, big: false, prepare: |_| {} },
 ];
 
 const FAULTS: [&str; 7] = ["kill", "EIO", "ENOSPC", "EACCES", "EINTR", "EINVAL", "short"];
@@ -30,9 +32,21 @@ fn source(dir: &Dir) {
     dir.file("src", content(false));
 }
 
+/// What a replacement has to take over: an attribute, and another owner.
+fn attributes(dir: &Dir) {
+    #[cfg(target_os = "linux")]
+    {
+        let set = rustix::fs::XattrFlags::empty();
+        let _ = rustix::fs::setxattr(dir.join("f"), "user.test", b"value", set);
+        let _ = std::os::unix::fs::chown(dir.join("f"), Some(1234), Some(4321));
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = dir;
+}
+
 /// A dead one's P and S, as `kill -9` leaves them.
 fn dead_lock(dir: &Dir) {
-    let killed = dir.dotlock().line("write f").stdin("dead").env("DOTLOCK_FAULT", "kill@5");
+    let killed = dir.dotlock().line("write f").stdin("dead").env("DOTLOCK_FAULT", "kill@7");
     assert_eq!(killed.run().code, 137);
     assert!(dir.join("f.lock").exists(), "{:?}", dir.names());
 }
@@ -159,6 +173,68 @@ fn the_next_one_recovers_even_when_its_own_recoverer_was_killed() {
         }
     }
     panic!("it never completes");
+}
+
+#[test]
+fn a_kill_during_the_cleaning_up_after_an_error_needs_no_human() {
+    let run = |dir: &Dir, plan: &str, log: &Path| {
+        let run = dir.dotlock().line("write f").stdin("new").env("DOTLOCK_FAULT", plan);
+        run.env("DOTLOCK_FAULT_LOG", log).run().code
+    };
+    for first in 1.. {
+        for second in first + 1.. {
+            let (dir, log) = (Dir::new(), tempfile::NamedTempFile::new().unwrap());
+            dir.file("f", "old");
+            let code = run(&dir, &format!("EIO@{first},kill@{second}"), log.path());
+            let text = dir.read("f");
+            assert!(text == "old" || text == "new", "{text:?} after {first}, {second}");
+            dir.dotlock().line("write -n f").stdin("next").run().ok();
+            assert_eq!(
+                (dir.read("f").as_str(), dir.names()),
+                ("next", vec!["f".to_owned()]),
+                "{first}, {second}"
+            );
+            let log = std::fs::read_to_string(log.path()).unwrap();
+            if log.is_empty() {
+                return assert!(first > 10);
+            }
+            if code != 137 {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn breaking_a_lock_loses_nothing_whatever_fails() {
+    for fault in ["kill", "EIO", "EACCES", "EINTR", "EINVAL"] {
+        for line in ["break-lock f", "break-lock --discard f"] {
+            for n in 1.. {
+                let dir = Dir::new();
+                dir.file("f", "old");
+                dead_lock(&dir);
+                let log = tempfile::NamedTempFile::new().unwrap();
+                let out = faulty(dir.dotlock(), line, fault, n, log.path(), "").run();
+                let context = format!("{line} {fault}@{n}: {out:?} {:?}", dir.names());
+                assert!(matches!(out.code, 0 | 1 | 3 | 137), "{context}");
+                assert_eq!(dir.read("f"), "old", "{context}");
+                // Its content is in the lock still, or kept, or thrown away as asked.
+                let kept = dir.names().iter().any(|n| n.starts_with("f.broken-"));
+                let there = dir.join("f.lock").exists();
+                assert!(kept || there || line.contains("--discard"), "{context}");
+                // And the next ones find nothing in their way.
+                dir.dotlock().line("break-lock --quiet f").run();
+                dir.dotlock().line("write -n f").stdin("next").run().ok();
+                let left: Vec<_> = dir.names().into_iter().filter(|n| !n.starts_with("f.broken-")).collect();
+                assert_eq!((dir.read("f").as_str(), left), ("next", vec!["f".to_owned()]), "{context}");
+                if std::fs::read_to_string(log.path()).unwrap().is_empty() {
+                    assert!(n > 3, "{context}");
+                    break;
+                }
+            }
+        }
+    }
 }
 
 #[test]
