@@ -152,7 +152,9 @@ impl Verdict {
 fn shell_quoted(path: &Path) -> String {
     let text = show(path);
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%~".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    // A shell would take "~" at the beginning for somebody's home.
+    let word = !text.is_empty() && !text.starts_with('~') && text.chars().all(plain);
+    if word { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// A path for a message: control characters, which a terminal would obey, are

@@ -151,6 +151,8 @@ impl Left {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
 
     const ID: FileId = FileId { volume: 1, number: 42, birth: Some(7) };
 
@@ -189,5 +191,43 @@ mod tests {
         r.host = "a\nb".into();
         let text = r.holder().to_string();
         assert!(!text.chars().any(|c| c.is_control() || c == '\u{202E}'), "{text:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_bytes_are_taken_for_a_record(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in any::<Index>()) {
+            prop_assert_eq!(Record::parse(&bytes), None);
+            let whole = record(false).to_bytes();
+            // Without the line feed at its end it is whole still.
+            prop_assert_eq!(Record::parse(&whole[..cut.index(whole.len() - 1)]), None);
+        }
+
+        #[test]
+        fn what_is_read_of_a_damaged_record_is_one(damage in proptest::collection::vec(any::<(Index, u8)>(), 0..3)) {
+            let mut bytes = record(false).to_bytes();
+            for (at, byte) in damage {
+                *at.get_mut(&mut bytes) = byte;
+            }
+            let Some(r) = Record::parse(&bytes) else { return Ok(()) };
+            prop_assert!(r.v == VERSION && i32::try_from(r.pid).is_ok_and(|pid| pid > 0));
+            prop_assert!(!r.holder().to_string().contains(char::is_control));
+            prop_assert_eq!(Record::parse(&r.to_bytes()), Some(r));
+        }
+
+        #[test]
+        fn a_record_speaks_of_its_own_file_and_of_no_other(
+            number in 0..3_u64, birth in proptest::option::of(0..3_u64), other in 0..3_u64, later in 0..3_u64,
+        ) {
+            let id = FileId { volume: 1, number, birth };
+            let r = Record::new(id, true, None);
+            let after_a_boot = FileId { volume: 2, ..id };
+            prop_assert!(r.speaks_of(after_a_boot));
+            let another = FileId { number: other, ..id };
+            prop_assert!(other == number || !r.speaks_of(another));
+            let newer = FileId { birth: Some(later), ..id };
+            prop_assert!(birth.is_none_or(|b| b == later) || !r.speaks_of(newer));
+        }
     }
 }

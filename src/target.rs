@@ -268,6 +268,7 @@ pub(crate) fn package_manager(name: &OsStr) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn target(path: impl AsRef<Path>) -> Result<Target> {
         Target::resolve(path.as_ref())
@@ -318,5 +319,24 @@ mod tests {
         assert_eq!(t.gate_path(), dir.path().join("gems~owner.lock"));
         assert!(Target::resolve_with_lock(&f, &f).is_err());
         assert!(Target::resolve_with_lock(&f, &dir.path().join("Cargo.lock")).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_name_is_a_package_managers_only_if_it_ends_like_one(
+            name in prop_oneof![
+                any::<String>(),
+                (any::<String>(), proptest::sample::select(&PACKAGE_LOCKS[..])).prop_map(|(s, (n, _))| s + n),
+                (any::<String>(), proptest::sample::select(&PACKAGE_LOCK_ENDS[..])).prop_map(|(s, (n, _))| s + n),
+            ],
+        ) {
+            let tool = package_manager(OsStr::new(&name));
+            let lower = name.to_ascii_lowercase();
+            let mut known = PACKAGE_LOCKS.iter().chain(&PACKAGE_LOCK_ENDS).filter(|(_, t)| Some(*t) == tool);
+            prop_assert!(tool.is_none() || known.any(|(n, _)| lower.ends_with(&n.to_ascii_lowercase())));
+            prop_assert_eq!(package_manager(OsStr::new(&lower)), tool);
+        }
     }
 }

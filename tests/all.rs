@@ -6,6 +6,8 @@
 mod cli;
 mod contention;
 mod faults;
+#[cfg(unix)]
+mod fuzz;
 mod generated;
 mod harness;
 #[cfg(unix)]
@@ -19,4 +21,6 @@ mod names;
 mod readme;
 #[cfg(unix)]
 mod signals;
+#[cfg(unix)]
+mod storm;
 mod takeover;

@@ -207,12 +207,19 @@ impl Worker {
     /// The next thing that it says.
     #[track_caller]
     pub fn hear(&mut self) -> String {
+        self.hear_more().expect("the worker has ended")
+    }
+
+    /// The next thing that it says; `None` when it has ended.
+    pub fn hear_more(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
-            assert!(self.from.read_line(&mut line).unwrap() > 0, "the worker has ended");
+            self.from.read_line(&mut line).unwrap();
+            // One that is killed may leave half a line.
+            let line = line.strip_suffix('\n')?;
             // The test runner prints, too, and not always a whole line.
             if let Some((_, said)) = line.trim_end().split_once(MARK) {
-                return said.to_owned();
+                return Some(said.to_owned());
             }
         }
     }
@@ -250,11 +257,13 @@ fn worker() {
     role();
 }
 
-const ROLES: [(&str, fn()); 4] = [
+const ROLES: &[(&str, fn())] = &[
     ("count", super::contention::count),
     ("contend", super::takeover::contend),
     ("configure", super::interop::configure),
     ("hold", super::takeover::hold),
+    #[cfg(unix)]
+    ("increment", super::storm::increment),
 ];
 
 /// Skips a test that needs what is not here, unless skips are failures.

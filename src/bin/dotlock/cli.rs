@@ -374,6 +374,7 @@ fn mode(text: &str) -> Result<u32, String> {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use proptest::prelude::*;
 
     #[test]
     fn the_definitions_are_consistent() {
@@ -409,6 +410,26 @@ mod tests {
                 let mut args = command.get_arguments();
                 assert!(args.all(|a| a.get_long() != Some(name) || a.get_env().is_none()), "{name}");
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_time_or_mode_is_read_or_refused(
+            text in prop_oneof![any::<String>(), "[-+]?[0-9]{0,25}[.e]?[0-9]{0,5}", "([0-9]{0,22} ?(ns|ms|s|m|h|days|y) ?){0,4}"],
+        ) {
+            prop_assert_eq!(limit(&text).ok(), duration(&text).ok().map(|d| Limit(Some(d))));
+            prop_assert!(mode(&text).map_or(true, |m| m & !0o6777 == 0));
+        }
+
+        #[test]
+        fn times_and_modes_are_read_as_they_are_written(seconds: u32, millis in 0..1000_u32, bits in 0..=0o7777_u32) {
+            let time = Duration::new(seconds.into(), millis * 1_000_000);
+            prop_assert_eq!(duration(&humantime::format_duration(time).to_string()), Ok(time));
+            prop_assert_eq!(duration(&format!("{seconds}")), Ok(Duration::from_secs(seconds.into())));
+            prop_assert_eq!(mode(&format!("{bits:o}")).is_ok(), bits & 0o1000 == 0);
         }
     }
 }

@@ -111,6 +111,7 @@ pub(crate) fn open_in(_: &[FileId]) -> Vec<(FileId, u32, String)> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn lines_of_the_table_are_read_and_waiters_passed_over() {
@@ -121,6 +122,27 @@ mod tests {
         for garbage in ["", "1:", "1: FLOCK", "1: FLOCK a b c d e", "1: FLOCK ADVISORY WRITE 1 zz:0:1 0 EOF"]
         {
             assert_eq!(parse(garbage), None, "{garbage}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_line_is_read_or_passed_over(
+            line in any::<String>(),
+            words in proptest::collection::vec("[0-9a-fA-F:>-]{0,20}|FLOCK|POSIX|EOF|\\PC{0,5}", 0..10),
+        ) {
+            for line in [line, words.join(" "), format!("1: FLOCK {}", words.join(" "))] {
+                let read = parse(&line);
+                prop_assert!(read.is_none() || line.split_ascii_whitespace().nth(1) == Some("FLOCK"));
+            }
+        }
+
+        #[test]
+        fn a_line_is_read_as_the_kernel_writes_it(major in 0..4096_u32, minor in 0..0x10_0000_u32, inode: u64, pid: u32) {
+            let line = format!("12: FLOCK  ADVISORY  READ {pid} {major:02x}:{minor:02x}:{inode} 0 EOF");
+            prop_assert_eq!(parse(&line), Some(((rustix::fs::makedev(major, minor), inode), pid)));
         }
     }
 }
