@@ -270,3 +270,37 @@ fn locks_of_others_made_and_removed_all_the_time_are_never_broken() {
     });
     assert_eq!(dir.read("f"), "300");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_was_taken_for_dead_before_his_kernel_lock_finds_out() {
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+    for n in 1.. {
+        let dir = Dir::new();
+        let file = dir.file("f", "old");
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let slow =
+            dir.dotlock().line("write -w 0.3 f").stdin("slow").env("DOTLOCK_FAULT", format!("stop@{n}"));
+        let mut slow = slow.env("DOTLOCK_FAULT_LOG", log.path()).start();
+        drop(slow.stdin.take());
+        let pid = Pid::from_child(&slow.child);
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "it never comes to the lock of P");
+        // P is made, its kernel lock is the next step.
+        if !(dir.join("f.lock").exists() && std::fs::read_to_string(log.path()).unwrap().contains("Lock")) {
+            kill_process(pid, Signal::KILL).unwrap();
+            slow.end();
+            continue;
+        }
+        dir.dotlock().line("break-lock f").run().fails(0, &["broke the lock of"]);
+        // An operator clears the gate away, too; then another gets the lock.
+        std::fs::remove_file(dir.join("f~owner.lock")).unwrap();
+        let lock = dotlock::acquire(&file, &Policy::default().wait(Duration::ZERO)).unwrap();
+        kill_process(pid, Signal::CONT).unwrap();
+        // Not 76: it never believes that it has the lock.
+        slow.end().fails(75, &["is locked", "alive (kernel lock)"]);
+        lock.commit(&dotlock::CommitOptions::default()).unwrap();
+        assert_eq!((dir.read("f").as_str(), dir.names()), ("", vec!["f".to_owned()]));
+        return;
+    }
+}
