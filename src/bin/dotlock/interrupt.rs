@@ -24,9 +24,9 @@ pub fn arm() {
     ONCE.call_once(|| {
         signal::install();
         signal::masked(|| {
-            if ctrlc::set_handler(clean_up).is_ok() {
-                signal::install();
-            }
+            // Without a thread for it, signals are still noted.
+            let _ = ctrlc::set_handler(clean_up);
+            signal::install();
         });
     });
 }

@@ -119,7 +119,7 @@ fn document(sighting: &Sighting) -> Value {
 fn table(all: &[Sighting]) -> String {
     let terminal = std::io::stdout().is_terminal();
     let width = terminal_size::terminal_size().filter(|_| terminal).map(|(w, _)| w.0);
-    let longest = width.map_or(usize::MAX, |w| usize::from(w / 3).max(20));
+    let longest = width.map_or(usize::MAX, |w| usize::from(w / 4).max(16));
     let here = std::env::current_dir().unwrap_or_default();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["STATE", "FILE", "HOLDER", "AGE", "STAGED", "EVIDENCE"]);
@@ -286,4 +286,38 @@ fn agreed(sighting: &Sighting) -> bool {
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
     matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_paths_lose_their_middle() {
+        assert_eq!(shortened("short", 20), "short");
+        let long = "/srv/applications/production/config/app.conf";
+        let short = shortened(long, 20);
+        assert_eq!(short.chars().count(), 20);
+        assert!(short.starts_with("/srv/a") && short.contains('…') && short.ends_with("app.conf"), "{short}");
+        assert_eq!(shortened("ümläüte/ünd/söweiter", 10).chars().count(), 10);
+    }
+
+    #[test]
+    fn only_the_state_at_the_beginning_of_a_line_is_coloured() {
+        let line = coloured(" stale  held/foreign  its owner is gone");
+        assert!(line.starts_with(" \x1b[33mstale\x1b[0m  held/foreign"), "{line:?}");
+        for plain in ["        held together by the next line", " STATE  FILE", ""] {
+            assert_eq!(coloured(plain), plain);
+        }
+    }
+
+    #[test]
+    fn ages_and_sizes_are_rough() {
+        assert_eq!(rough(Duration::from_millis(900)), "0s");
+        assert_eq!(rough(Duration::from_secs(3 * 86400 + 3600 + 61)), "3days 1h");
+        assert_eq!(
+            (bytes(9999).as_str(), bytes(25_000).as_str(), bytes(123_456_789).as_str()),
+            ("9999 B", "25 kB", "123 MB")
+        );
+    }
 }
