@@ -270,3 +270,28 @@ fn a_full_disk_leaves_everything_as_it_was() {
         assert_eq!(names, ["f"]);
     }
 }
+
+#[test]
+fn a_gate_that_cannot_be_removed_speaks_for_no_lock_that_is_gone() {
+    let mut left = 0;
+    for first in 1..30 {
+        for second in first + 1..first + 8 {
+            let dir = Dir::new();
+            dir.file("f", "old");
+            let plan = format!("EIO@{first},EIO@{second}");
+            let out = dir.dotlock().line("write f").stdin("new").env("DOTLOCK_FAULT", plan).run();
+            let (lock, gate) = (dir.join("f.lock"), dir.join("f~owner.lock"));
+            // Rolled back, P is removed, S could not be.
+            if out.code == 1 && dir.read("f") == "old" && !lock.exists() && gate.exists() {
+                assert_eq!(
+                    gate.metadata().unwrap().len(),
+                    0,
+                    "{first}, {second}: {}",
+                    dir.read("f~owner.lock")
+                );
+                left += 1;
+            }
+        }
+    }
+    assert!(left > 0, "it never happens");
+}
