@@ -122,3 +122,27 @@ fn one_try_is_one_try() {
     drop(lock);
     dir.dotlock().line("write -n f").stdin("x").run().ok();
 }
+
+#[test]
+fn a_lost_lock_and_a_changed_file_are_noticed_at_the_commit() {
+    use std::io::Write;
+    let dir = Dir::new();
+    let file = dir.file("f", "old");
+    let policy = Policy::default();
+    let done = CommitOptions::default();
+    // Changed in place by a program that takes no lock, since we read it.
+    let mut lock = dotlock::acquire(&file, &policy).unwrap();
+    assert_eq!(lock.read().unwrap().unwrap(), b"old");
+    std::fs::write(&file, "a stranger's").unwrap();
+    lock.write_all(b"ours").unwrap();
+    assert!(matches!(lock.commit(&done), Err(Error::Lost { .. })));
+    assert_eq!((dir.read("f").as_str(), dir.names()), ("a stranger's", vec!["f".to_owned()]));
+    // Removed by hand, and taken by another program: nothing of his is touched.
+    let mut lock = dotlock::acquire(&file, &policy).unwrap();
+    lock.write_all(b"ours").unwrap();
+    std::fs::remove_file(dir.join("f.lock")).unwrap();
+    dir.file("f.lock", "his");
+    assert!(matches!(lock.commit(&done), Err(Error::Lost { .. })));
+    assert_eq!((dir.read("f").as_str(), dir.read("f.lock").as_str()), ("a stranger's", "his"));
+    assert_eq!(dir.names(), ["f", "f.lock"]);
+}

@@ -137,8 +137,8 @@ impl Text {
         let mut history = self.history();
         let id = text.split(' ').next().and_then(|id| id.parse().ok());
         let known = id.and_then(|id: usize| Some((id, history.writes.get_mut(id)?)));
-        let (name, length) = (self.name, text.len());
-        let Some((id, write)) = known else { panic!("{name}: nobody wrote {text:.40?}") };
+        let (name, length, start) = (self.name, text.len(), text.chars().take(40).collect::<String>());
+        let Some((id, write)) = known else { panic!("{name}: nobody wrote {start:?}") };
         write.seen = true;
         assert!(text == body(id, write.times), "{name}: {id} is not whole: {length} bytes");
         assert!(write.fate != Fate::NotWritten, "{name}: {id} was written all the same");
