@@ -159,7 +159,10 @@ impl Found {
         if !sys::stat(path).is_ok_and(|s| s.id == self.verdict.id) {
             return Err(Error::refused(path, "another took the lock meanwhile; look again"));
         }
-        for more in ["", "a", "b", "c", "d", "e", "f", "g"] {
+        // Many may be broken in a second. One letter fits behind the longest name.
+        let letters = ('a'..='z').map(String::from);
+        let more = std::iter::once(String::new()).chain(letters).chain((10..1000).map(|n| n.to_string()));
+        for more in more {
             let name = target.part(&format!(".broken-{time}{more}"));
             match sys::rename_new(path, &name) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
