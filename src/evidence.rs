@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
-    /// Number of its process.
-    pub pid: u32,
+    /// Number of its process; `None` for a lease, which is no process's.
+    pub pid: Option<u32>,
     /// Name of its program.
     pub program: String,
     /// What it was told to call itself.
@@ -25,7 +25,10 @@ pub struct Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "pid {} ({}", self.pid, self.program)?;
+        match self.pid {
+            Some(pid) => write!(f, "pid {pid} ({}", self.program)?,
+            None => write!(f, "a lease ({}", self.program)?,
+        }
         if let Some(label) = &self.label {
             write!(f, ", {label}")?;
         }
@@ -120,7 +123,7 @@ impl Verdict {
 
     /// The process that is known to have it, if one is.
     pub fn pid(&self) -> Option<u32> {
-        self.pids.first().copied().or(self.holder.as_ref().map(|h| h.pid))
+        self.pids.first().copied().or(self.holder.as_ref().and_then(|h| h.pid))
     }
 
     /// What to do next about the lock of `target`, in words.

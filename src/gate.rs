@@ -101,6 +101,17 @@ impl Gate {
         sys::overwrite(&self.file, &record.to_bytes()).map_err(Error::io("write the record into", &self.path))
     }
 
+    /// Says who holds P, so that a power cut does not make it forgotten.
+    pub fn write_durably(&self, record: &Record) -> Result<()> {
+        self.write(record)?;
+        sys::sync_file(&self.file, sys::Sync::Data).map_err(Error::io("sync", &self.path))
+    }
+
+    /// Leaves the gate to others, with the record that speaks for P.
+    pub fn stand(&self) {
+        sys::unlock(&self.file);
+    }
+
     /// Empties the record: it speaks for no P any more.
     pub fn clear(&self) -> io::Result<()> {
         sys::overwrite(&self.file, b"")

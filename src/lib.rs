@@ -151,17 +151,23 @@ mod publish;
 mod survey;
 mod sys;
 mod target;
+mod token;
 mod verdict;
 mod wait;
 
 pub use error::{Error, Result};
 pub use evidence::{Holder, State, Verdict, show};
-pub use lock::{CommitOptions, Committed, Lock, acquire, acquire_target, roll_back_all};
+pub use lock::{
+    CommitOptions, Committed, Lock, Released, acquire, acquire_all, acquire_target, hand_over, release,
+    renew, roll_back_all, wait_free,
+};
+pub use owner::{Bond, Purpose};
 pub use publish::{
     Gatherer, Input, PublishOptions, Published, gather, gather_child, gather_file, gather_stdin, publish,
     update,
 };
 pub use survey::{BreakOptions, Broken, Scope, Sighting, break_lock, sight, survey};
-pub use sys::{Sync, exit_code, signal};
+pub use sys::{Sync, TimeLimit, exit_code, shell, signal, spawn, wait_for};
 pub use target::Target;
+pub use token::{NoToken, Token};
 pub use wait::{Event, Policy};

@@ -1,13 +1,20 @@
 //! P, the lock: acquire, commit, roll back, and the list that a signal clears.
 
 mod acquire;
+mod nested;
+mod session;
 
-pub use acquire::{acquire, acquire_target};
+pub use acquire::{acquire, acquire_all, acquire_target, wait_free};
+pub use session::{Released, hand_over, release, renew};
 
 use crate::error::{Error, Result};
+use crate::evidence::show;
 use crate::gate::{self, Gate};
 use crate::sys::{self, FileId, Kind, Mark, Stat, Sync};
 use crate::target::Target;
+use crate::token::Token;
+use crate::wait::Policy;
+use nested::Outer;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,6 +31,12 @@ pub struct Lock {
     entry: Arc<Entry>,
     p: Arc<P>,
     seen: Option<Seen>,
+    /// For others to work under it, if it was acquired for that.
+    token: Option<Token>,
+    /// Those of other processes that it is under, the innermost last.
+    outers: Vec<Outer>,
+    /// How it was acquired.
+    policy: Policy,
     waited: Duration,
     tries: u32,
     broke: u32,
@@ -380,8 +393,33 @@ impl Lock {
         Ok(Committed { created: old.is_none(), lost })
     }
 
-    /// Gives the lock back; the target stays as it is. Dropping does the same.
-    pub fn roll_back(self) {}
+    /// Gives the lock back; the target stays as it is. Dropping does the same,
+    /// but for this: those who work under the lock by its token just now are
+    /// waited for, until a signal comes.
+    pub fn roll_back(self) {
+        let Some(gate) = self.token.as_ref().and(self.entry.things().gate.clone()) else { return };
+        // From here on nobody begins: see `nested`.
+        let cleared = gate.clear();
+        let _inner = cleared.ok().and_then(|()| nested::close(self.target(), &self.p, &self.policy).ok());
+        drop(self);
+    }
+
+    /// What others need to work under the lock, if it was acquired for that and
+    /// its record could be written.
+    pub fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    /// Lets every command that is started from now on keep the lock alive until
+    /// it ends, and all that it leaves running: should this process be killed,
+    /// nobody takes the lock while its work goes on.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    pub fn let_children_keep_it(&self) -> Result<()> {
+        let failed = Error::io("let the command keep", self.entry.target.lock_path());
+        sys::let_children_inherit(&self.p.file).map_err(failed)
+    }
 
     /// The lock is still ours, and the target is what the new content was made
     /// from. Between this look and the rename nobody can take P away but a
@@ -389,6 +427,12 @@ impl Lock {
     fn fence(&self) -> Result<()> {
         if !self.p.is_at_its_path(&self.entry.target) {
             return Err(self.lost(GONE));
+        }
+        if let Some(outer) = self.outers.iter().find(|outer| !outer.is_there()) {
+            let what = show(outer.place().lock_path());
+            return Err(
+                self.lost(&format!("{what}, under which this was to be written, is not held any more"))
+            );
         }
         match &self.seen {
             Some(seen) if *seen != Seen::of(self.stat_target()?.as_ref()) => {

@@ -1,12 +1,14 @@
 //! Who holds a lock: the record that a holder leaves in S.
 
+use crate::error::{Error, Result};
 use crate::evidence::{Holder, printable};
 use crate::sys::{self, FileId, Host, Kind, Presence, Stat};
+use crate::token::LockId;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Longest record that is read: a few hundred bytes are usual.
 const LONGEST_RECORD: u64 = 16 << 10;
@@ -28,16 +30,88 @@ pub(crate) struct Record {
     user: String,
     host: String,
     since: String,
+    #[serde(default, skip_serializing_if = "Purpose::is_write")]
+    purpose: Purpose,
+    /// What a token must know to be one for this P.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
     /// Whose life P hangs on, where no kernel lock can prove it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     life: Option<Host>,
+    /// When the lease that P hangs on was to end, in milliseconds since 1970.
+    /// Renewed, it ends at P's time of modification: that can be set under P's
+    /// kernel lock, while S belongs to whoever waits at the head of the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct LockId {
-    number: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    birth: Option<u64>,
+/// What a lock is held for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Purpose {
+    /// One write by this process; nobody else works under the lock.
+    #[default]
+    Write,
+    /// A command runs under it, and may use what is protected as it likes.
+    Run,
+    /// Several commands of a script work under it, one after the other.
+    Session,
+    /// A command runs whose output will replace the file: what it writes there
+    /// itself would be undone, so that is refused.
+    Update,
+}
+
+impl Purpose {
+    fn is_write(&self) -> bool {
+        *self == Purpose::Write
+    }
+
+    /// Whether the holder is going to replace the file himself.
+    pub(crate) fn replaces(self) -> bool {
+        matches!(self, Purpose::Write | Purpose::Update)
+    }
+}
+
+/// Whose life a lock hangs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bond {
+    /// That of a process: once it has ended, the lock is stale.
+    Process(u32),
+    /// Nobody's: the lock is stale after that time, unless it is renewed.
+    Lease(Duration),
+}
+
+impl Bond {
+    /// Makes sure that there is such a life now.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if no such process runs.
+    pub fn check(self) -> Result<()> {
+        match self {
+            Bond::Process(pid) if pid == 0 || !sys::is_running(pid) => Err(Error::Io {
+                doing: "let the lock hang on",
+                path: format!("process {pid}").into(),
+                source: std::io::Error::new(
+                    std::io::ErrorKind::NotFound,
+                    "no such process; a script's own number is $$",
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a record says of its holder's life.
+pub(crate) enum Life {
+    /// P's kernel lock must tell.
+    KernelLock,
+    /// It lives; how that is known.
+    Lives(String),
+    /// It is over; how that is certain.
+    Over(&'static str),
+    /// It cannot be seen from here; why.
+    Unseen(String),
 }
 
 impl Record {
@@ -50,14 +124,33 @@ impl Record {
         let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(std::env::var_os);
         Record {
             v: VERSION,
-            lock: LockId { number: id.number, birth: id.birth },
+            lock: LockId::of(id),
             pid,
             program,
             label: label.map(str::to_owned),
             user: user.unwrap_or_default().to_string_lossy().into_owned(),
             host: sys::host_name(),
             since: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            purpose: Purpose::Write,
+            secret: None,
             life: (!kernel_lock_proves_life).then(|| sys::this_host(pid)),
+            until: None,
+        }
+    }
+
+    /// The same, for others to work under who know the `secret`.
+    pub fn shared(self, purpose: Purpose, secret: &str) -> Record {
+        Record { purpose, secret: Some(secret.to_owned()), ..self }
+    }
+
+    /// The same, no longer of this process, but hanging on `bond`.
+    pub fn bound(self, bond: Bond) -> Record {
+        match bond {
+            Bond::Process(pid) => {
+                let program = sys::program_of(pid).unwrap_or(self.program);
+                Record { pid, program, life: Some(sys::this_host(pid)), until: None, ..self }
+            }
+            Bond::Lease(time) => Record { life: None, until: Some(millis(SystemTime::now() + time)), ..self },
         }
     }
 
@@ -83,21 +176,53 @@ impl Record {
         Record::parse(&bytes)
     }
 
-    /// Whether it speaks of the file `id`. Numbers are used again, birth times
-    /// are not; where one side has none the number must do.
+    /// Whether it speaks of the file `id`.
     pub fn speaks_of(&self, id: FileId) -> bool {
-        let births_fit = match (self.lock.birth, id.birth) {
-            (Some(a), Some(b)) => a == b,
-            _ => true,
-        };
-        self.lock.number == id.number && births_fit
+        self.lock.is(id)
     }
 
-    /// What can be said of its process from here; `None` where the record
-    /// leaves that to P's kernel lock. `local`: it lies on a file system that
-    /// only this machine mounts.
-    pub fn presence(&self, local: bool) -> Option<Presence> {
-        self.life.as_ref().map(|there| sys::presence(self.pid, there, local))
+    /// Whether whoever knows `secret` may work under the lock, and what that is
+    /// held for.
+    pub fn admits(&self, secret: &str) -> Option<Purpose> {
+        (self.secret.as_deref() == Some(secret)).then_some(self.purpose)
+    }
+
+    /// What can be said from here of the life of the holder of the P that is
+    /// `lock`. `local`: it lies on a file system that only this machine mounts.
+    pub fn life(&self, lock: &Stat, local: bool) -> Life {
+        if let Some(end) = self.lease_end(lock) {
+            return match SystemTime::now() < end {
+                true => {
+                    Life::Lives(format!("its lease runs until {}", humantime::format_rfc3339_seconds(end)))
+                }
+                false => Life::Over("its lease is over"),
+            };
+        }
+        match self.life.as_ref().map(|there| sys::presence(self.pid, there, local)) {
+            None => Life::KernelLock,
+            Some(Presence::Running) if self.purpose == Purpose::Session => {
+                Life::Lives("the process that it hangs on runs".into())
+            }
+            Some(Presence::Running) => Life::Lives("its process runs".into()),
+            Some(Presence::Gone(why)) => Life::Over(why),
+            Some(Presence::Unseen(why)) => Life::Unseen(why),
+        }
+    }
+
+    /// When its lease ends, if it hangs on one.
+    pub fn lease_end(&self, lock: &Stat) -> Option<SystemTime> {
+        let end = UNIX_EPOCH.checked_add(Duration::from_millis(self.until?))?;
+        Some(lock.modified.map_or(end, |renewed| renewed.max(end)))
+    }
+
+    /// The same in milliseconds since 1970, as it was at first.
+    pub fn until(&self) -> Option<u64> {
+        self.until
+    }
+
+    /// The process that it names.
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     #[cfg(test)]
@@ -107,7 +232,8 @@ impl Record {
 
     pub fn holder(&self) -> Holder {
         Holder {
-            pid: self.pid,
+            // A lease is nobody's: who made it has ended.
+            pid: self.until.is_none().then_some(self.pid),
             program: printable(&self.program),
             label: self.label.as_deref().map(printable),
             user: printable(&self.user),
@@ -115,6 +241,11 @@ impl Record {
             since: humantime::parse_rfc3339(&self.since).ok(),
         }
     }
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a holder left in S.

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 /// Longest name of a target, in bytes: the longest name that is derived from
 /// it must still fit into the 255 bytes that file systems allow.
 const LONGEST_NAME: usize = 230;
+/// The same for the name of an inner lock, which gets only the gate's suffix.
+const LONGEST_INNER: usize = 255 - "~owner.lock".len();
 /// As many links in a chain as Linux itself follows.
 const MOST_LINKS: usize = 40;
 
@@ -43,12 +45,27 @@ impl Target {
         Ok(Target { gate: with_suffix(&path, "~owner.lock"), lock, path })
     }
 
-    /// The same target, protected by a lock file of another name, which must be
-    /// on the same file system.
+    /// The same target, to be written, protected by a lock file of another name,
+    /// which must be on the same file system: it becomes the file.
     ///
     /// # Errors
     /// [`Error::Refused`] as for [`Target::resolve`].
     pub fn resolve_with_lock(path: &Path, lock: &Path) -> Result<Target> {
+        let target = Target::resolve_with_lock_anywhere(path, lock)?;
+        // As near as there is a directory: it may still have to be made.
+        let volume = |path: &Path| parent(path).ancestors().find_map(|d| sys::volume(d).ok());
+        if volume(&target.lock) != volume(&target.path) {
+            let why = "the lock file must be on the file system of the file that it becomes";
+            return Err(Error::refused(&target.lock, why));
+        }
+        Ok(target)
+    }
+
+    /// The same target, to be held and not written: its lock file may be anywhere.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] as for [`Target::resolve`].
+    pub fn resolve_with_lock_anywhere(path: &Path, lock: &Path) -> Result<Target> {
         let path = follow(path)?;
         check_name(&path)?;
         let lock = absolute(lock)?;
@@ -60,12 +77,6 @@ impl Target {
         }
         let stem = stem(&lock);
         check_name(&stem)?;
-        // As near as there is a directory: it may still have to be made.
-        let volume = |path: &Path| parent(path).ancestors().find_map(|d| sys::volume(d).ok());
-        if volume(&lock) != volume(&path) {
-            let why = "the lock file must be on the file system of the file that it becomes";
-            return Err(Error::refused(&lock, why));
-        }
         Ok(Target { gate: with_suffix(&stem, "~owner.lock"), lock, path })
     }
 
@@ -79,6 +90,26 @@ impl Target {
     pub(crate) fn of_lock(lock: &Path) -> Target {
         let path = stem(lock);
         Target { lock: lock.to_owned(), gate: with_suffix(&path, "~owner.lock"), path }
+    }
+
+    /// `path`, protected by a lock of whatever name, both as another process
+    /// resolved them.
+    pub(crate) fn with_lock(path: &Path, lock: &Path) -> Target {
+        Target { path: path.to_owned(), ..Target::of_lock(lock) }
+    }
+
+    /// The same target for those who work under its lock: they exclude each other
+    /// by a lock of their own, `<target>~inner.lock`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when so many are nested that the name would not fit.
+    pub(crate) fn inner(&self) -> Result<Target> {
+        let stem = with_suffix(&stem(&self.lock), "~inner");
+        if stem.file_name().unwrap_or_default().len() > LONGEST_INNER {
+            let why = "too many commands are nested under its lock; the next lock's name would not fit";
+            return Err(Error::refused(&self.path, why));
+        }
+        Ok(Target::with_lock(&self.path, &with_suffix(&stem, ".lock")))
     }
 
     /// The resolved file, as an absolute path.

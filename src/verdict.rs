@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::evidence::{State, Verdict, show};
-use crate::owner::{Left, Record};
-use crate::sys::{self, Grip, Kind, Mark, Presence, Stat};
+use crate::owner::{Left, Life, Record};
+use crate::sys::{self, Grip, Kind, Mark, Stat};
 use crate::target::{Target, package_manager};
 use std::fs::File;
 use std::io;
@@ -15,9 +15,12 @@ pub(crate) struct Found {
     pub verdict: Verdict,
     /// P with its kernel lock, if nobody else has that; let go when dropped.
     pub grip: Option<KernelLock>,
+    /// P, whose kernel lock another has, and can be waited for.
+    pub busy: Option<File>,
 }
 
 /// An open file whose kernel lock is ours until this is dropped.
+#[derive(Debug)]
 pub(crate) struct KernelLock(pub File);
 
 impl Drop for KernelLock {
@@ -45,7 +48,7 @@ pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(look)?,
     };
-    let only = |verdict| Ok(Some(Found { verdict, grip: None }));
+    let only = |verdict| Ok(Some(Found { verdict, grip: None, busy: None }));
     if stat.kind != Kind::Regular {
         return only(Verdict::of(&stat, State::NotALock, format!("it is {}", stat.kind.describe())));
     }
@@ -75,7 +78,9 @@ pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
     } else {
         match sys::open_lock(path, !matches!(how, Look::Grip)) {
             Ok(Grip::Taken(file)) => (Some(KernelLock(file)), sys::is_local(path)),
-            Ok(Grip::Busy(_)) => return only(alive(Vec::new())),
+            Ok(Grip::Busy(busy)) => {
+                return Ok(Some(Found { verdict: alive(Vec::new()), grip: None, busy }));
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             // Another user's: its kernel lock cannot be asked for, so its death
             // cannot be proven.
@@ -107,27 +112,33 @@ pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
         mark => mark,
     };
     let mut verdict = judge_free(&now, mark, left.proof(&now), local);
+    // Those who work under a script's lock share its kernel lock with us, who
+    // only look: its lease may be over, but theirs is not.
+    let shared = matches!(how, Look::Moment) && verdict.state == State::Stale;
+    if let Some(grip) = grip.as_ref().filter(|_| shared)
+        && !sys::try_lock(&grip.0, false).map_err(look)?
+    {
+        verdict = alive(Vec::new());
+    }
     // A foreign lock is nobody's that we know of, whatever S says.
     if verdict.state != State::Foreign {
         verdict.holder = holder();
     }
     verdict.evidence += unreadable;
-    Ok(Some(Found { verdict, grip }))
+    Ok(Some(Found { verdict, grip, busy: None }))
 }
 
 /// The rows of the table for a plain file whose kernel lock nobody has.
 /// `mark` is what its mark or its stamp proves, `record` proves the rest.
 fn judge_free(stat: &Stat, mark: Mark, record: Option<&Record>, local: bool) -> Verdict {
     let gone = "its owner is gone (no kernel lock)";
-    let (state, unseen, evidence) = match (mark, record.map(|r| r.presence(local))) {
+    let (state, unseen, evidence) = match (mark, record.map(|r| r.life(stat, local))) {
         (Mark::First, _) if local => (State::Stale, false, gone.into()),
-        (_, Some(Some(Presence::Running))) => (State::Held, false, "its process runs".into()),
-        (_, Some(Some(Presence::Unseen(why)))) => {
-            (State::Held, true, format!("it cannot be judged from here: {why}"))
-        }
-        (_, Some(Some(Presence::Gone(why)))) => (State::Stale, false, why.into()),
+        (_, Some(Life::Lives(how))) => (State::Held, false, how),
+        (_, Some(Life::Unseen(why))) => (State::Held, true, format!("it cannot be judged from here: {why}")),
+        (_, Some(Life::Over(why))) => (State::Stale, false, why.into()),
         // On a system, or a file system, that keeps no marks or no stamps.
-        (Mark::None, Some(None)) if local => (State::Stale, false, gone.into()),
+        (Mark::None, Some(Life::KernelLock)) if local => (State::Stale, false, gone.into()),
         (Mark::None, _) => (State::Foreign, false, "made by another program".into()),
         (_, _) => (State::Held, true, "made by dotlock, but nothing tells by whom".into()),
     };

@@ -2,18 +2,22 @@
 
 use crate::error::{Error, Result};
 use crate::evidence::Verdict;
+use crate::owner::Purpose;
 use crate::sys::{self, Waiter};
+use crate::token::Token;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// After so long a wait it is said what is waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// After so long it is looked whether the wait can come to an end at all.
+const SUSPICION: Duration = Duration::from_millis(20);
 /// How often a waiter is reminded of a deadline that it has not noticed.
 const REMINDER: Duration = Duration::from_millis(1);
 
@@ -27,6 +31,8 @@ pub struct Policy {
     pub(crate) stale_after: Option<Duration>,
     pub(crate) break_stale: bool,
     pub(crate) label: Option<String>,
+    pub(crate) purpose: Purpose,
+    pub(crate) tokens: Vec<Token>,
     observer: Option<Arc<Observer>>,
 }
 
@@ -47,6 +53,11 @@ pub enum Event<'a> {
         /// How long the wait may still last; `None` for ever.
         left: Option<Duration>,
     },
+    /// A token was given for a lock that is not held any more, or never was.
+    TokenIgnored {
+        /// The file that it is for.
+        target: &'a Path,
+    },
 }
 
 impl Default for Policy {
@@ -60,6 +71,8 @@ impl Default for Policy {
             stale_after: None,
             break_stale: true,
             label: None,
+            purpose: Purpose::Write,
+            tokens: Vec::new(),
             observer: None,
         }
     }
@@ -108,13 +121,25 @@ impl Policy {
         Policy { label: label.into(), ..self }
     }
 
+    /// What the lock is held for.
+    #[must_use]
+    pub fn purpose(self, purpose: Purpose) -> Policy {
+        Policy { purpose, ..self }
+    }
+
+    /// Works under the locks that these tokens are for, where they are held still.
+    #[must_use]
+    pub fn under(self, tokens: Vec<Token>) -> Policy {
+        Policy { tokens, ..self }
+    }
+
     /// Is told when waiting begins and when it gets long; on any thread.
     #[must_use]
     pub fn observer(self, f: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Policy {
         Policy { observer: Some(Arc::new(f)), ..self }
     }
 
-    fn tell(&self, event: &Event<'_>) {
+    pub(crate) fn tell(&self, event: &Event<'_>) {
         if let Some(observer) = &self.observer {
             observer(event);
         }
@@ -155,6 +180,9 @@ pub(crate) struct Wait<'a> {
     target: &'a Path,
     /// Looks at what stands in the way, for the message.
     look: Box<dyn Fn() -> Option<Verdict> + Sync + 'a>,
+    /// Finds out why the wait would be in vain, if it would.
+    in_vain: Box<dyn Fn() -> Option<Error> + Sync + 'a>,
+    suspected: bool,
     begun: Instant,
     deadline: Option<Instant>,
     failures: u32,
@@ -168,12 +196,15 @@ impl<'a> Wait<'a> {
         policy: &'a Policy,
         target: &'a Path,
         look: impl Fn() -> Option<Verdict> + Sync + 'a,
+        in_vain: impl Fn() -> Option<Error> + Sync + 'a,
     ) -> Wait<'a> {
         let begun = Instant::now();
         Wait {
             policy,
             target,
             look: Box::new(look),
+            in_vain: Box::new(in_vain),
+            suspected: false,
             begun,
             // A limit past the end of time is none.
             deadline: policy.wait.and_then(|limit| begun.checked_add(limit)),
@@ -230,13 +261,13 @@ impl<'a> Wait<'a> {
                 return Ok(Waited::TooLong);
             }
             match busy {
-                Some(file) if sys::WAKES && self.policy.retries.is_none() => match self.sleep_on(&file) {
+                Some(file) if sys::WAKES && self.policy.retries.is_none() => match self.sleep_on(&file)? {
                     Some(true) => locked = Some(file),
                     Some(false) => last = true,
                     // Without a thread nothing would end the sleep at its deadline.
-                    None => last = !self.pause(),
+                    None => last = !self.pause()?,
                 },
-                _ => last = !self.pause(),
+                _ => last = !self.pause()?,
             }
         }
     }
@@ -246,7 +277,7 @@ impl<'a> Wait<'a> {
     }
 
     /// Sleeps a little; false when that was the last pause before the deadline.
-    fn pause(&mut self) -> bool {
+    fn pause(&mut self) -> Result<bool> {
         let (min, max) = (self.policy.min_delay, self.policy.max_delay);
         let pauses = self.pauses.get_or_insert_with(|| ExponentialBackoff {
             current_interval: min,
@@ -264,7 +295,11 @@ impl<'a> Wait<'a> {
             self.told = true;
             notice(self.policy, self.target, &self.look, self.deadline);
         }
-        left.is_none_or(|left| pause < left)
+        if !self.suspected && self.elapsed() >= SUSPICION {
+            self.suspected = true;
+            (self.in_vain)().map_or(Ok(()), Err)?;
+        }
+        Ok(left.is_none_or(|left| pause < left))
     }
 
     /// Sleeps until the kernel gives us `file`'s lock. False at the deadline;
@@ -273,29 +308,45 @@ impl<'a> Wait<'a> {
     /// The thread that watches the clock never holds the lock, and the one that
     /// blocks is back before this returns: nobody is left behind who could win
     /// it later.
-    fn sleep_on(&mut self, file: &File) -> Option<bool> {
+    fn sleep_on(&mut self, file: &File) -> Result<Option<bool>> {
         let (done, is_done) = channel::<()>();
         let waiter = Waiter::this_thread();
         let (policy, target, look, deadline) = (self.policy, self.target, &self.look, self.deadline);
+        let in_vain = &self.in_vain;
+        let suspicion = (!self.suspected).then(|| self.begun + SUSPICION);
         let patience = (!self.told).then(|| self.begun + PATIENCE);
+        let hopeless = &Mutex::new(None);
         let woken = std::thread::scope(|scope| {
             let watch = move || {
-                if patience.is_some() && sleeps_until(&is_done, earlier(patience, deadline)) {
-                    return;
-                }
-                if patience.is_some_and(|end| end <= Instant::now()) {
-                    notice(policy, target, look, deadline);
-                }
-                if sleeps_until(&is_done, deadline) {
-                    return;
-                }
+                // Until `end`, the deadline, or the end of the sleep.
+                let over = |end| sleeps_until(&is_done, earlier(end, deadline));
                 // A poke between the waiter's look at the clock and its call
                 // into the kernel is lost, so poke until it has noticed.
-                loop {
+                let wake = || {
                     waiter.poke();
-                    if sleeps_until(&is_done, Some(Instant::now() + REMINDER)) {
+                    while !sleeps_until(&is_done, Some(Instant::now() + REMINDER)) {
+                        waiter.poke();
+                    }
+                };
+                if suspicion.is_some() {
+                    if over(suspicion) {
                         return;
                     }
+                    if let Some(why) = in_vain() {
+                        *lock(hopeless) = Some(why);
+                        return wake();
+                    }
+                }
+                if patience.is_some() {
+                    if over(patience) {
+                        return;
+                    }
+                    if patience.is_some_and(|end| end <= Instant::now()) {
+                        notice(policy, target, look, deadline);
+                    }
+                }
+                if !over(None) {
+                    wake();
                 }
             };
             if std::thread::Builder::new().name("wait".into()).spawn_scoped(scope, watch).is_err() {
@@ -305,7 +356,8 @@ impl<'a> Wait<'a> {
                 match sys::lock(file) {
                     Ok(()) => break true,
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {
-                        if deadline.is_some_and(|end| end <= Instant::now()) {
+                        let late = deadline.is_some_and(|end| end <= Instant::now());
+                        if late || lock(hopeless).is_some() {
                             break false;
                         }
                     }
@@ -317,8 +369,16 @@ impl<'a> Wait<'a> {
             Some(woken)
         });
         self.told |= self.elapsed() >= PATIENCE;
-        woken
+        self.suspected |= self.elapsed() >= SUSPICION;
+        match lock(hopeless).take() {
+            Some(why) if woken != Some(true) => Err(why),
+            _ => Ok(woken),
+        }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether the other end hung up before `end` came.

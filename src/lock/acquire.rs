@@ -1,17 +1,20 @@
 //! Getting the lock: the gate, then P.
 
-use super::{Armed, Entry, Lock, P, list, not_ended};
+use super::{Armed, Entry, Lock, P, list, nested, not_ended};
 use crate::error::{Error, Result};
-use crate::evidence::{State, Verdict};
+use crate::evidence::{State, Verdict, show};
 use crate::gate::{self, Gate};
-use crate::owner::Record;
+use crate::owner::{Left, Life, Purpose, Record};
 use crate::sys::{self, Mark};
 use crate::target::Target;
+use crate::token::{self, Token};
 use crate::verdict::{self, Look};
 use crate::wait::{Policy, Try, Wait, Waited};
 use std::fs::File;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// Acquires the lock of `path`, as `policy` says.
 ///
@@ -39,42 +42,164 @@ pub fn acquire(path: impl AsRef<Path>, policy: &Policy) -> Result<Lock> {
 /// # Errors
 /// As [`acquire`].
 pub fn acquire_target(target: &Target, policy: &Policy) -> Result<Lock> {
-    let entry = Arc::new(Entry { pid: std::process::id(), target: target.clone(), things: Mutex::default() });
-    let look = || Some(verdict::judge(target, Look::Moment).ok()??.verdict);
-    let mut wait = Wait::begin(policy, target.path(), look);
-    let busy = |wait: &Wait<'_>, verdict: Option<Verdict>| Error::Busy {
+    match policy.tokens.as_slice() {
+        [] => acquire_at(target, policy),
+        _ => nested::acquire(target, policy),
+    }
+}
+
+/// Acquires the locks of several targets, each once, in an order that is the
+/// same for everybody: two who want the same ones never wait for each other.
+/// The policy's limit of time is that of the whole. Should one not be had, the
+/// others are released.
+///
+/// # Errors
+/// As [`acquire`].
+pub fn acquire_all(targets: &[Target], policy: &Policy) -> Result<Vec<Lock>> {
+    let begun = Instant::now();
+    let mut sorted: Vec<&Target> = targets.iter().collect();
+    // The directories' links were of no account when each was resolved.
+    let place = |t: &Target| -> Option<PathBuf> {
+        Some(t.lock_dir().canonicalize().ok()?.join(t.lock_path().file_name()?))
+    };
+    if targets.len() > 1 {
+        sorted.sort_by_cached_key(|t| place(t).unwrap_or_else(|| t.lock_path().to_owned()));
+    }
+    let mut locks = Vec::<Lock>::new();
+    for target in sorted {
+        // By another name, or spelled otherwise where case does not count.
+        if locks.iter().any(|lock| lock.p.is_at_its_path(target)) {
+            continue;
+        }
+        let left = policy.wait.map(|limit| limit.saturating_sub(begun.elapsed()));
+        locks.push(acquire_target(target, &policy.clone().wait(left))?);
+    }
+    Ok(locks)
+}
+
+/// Waits until none of the targets is locked, all at one look, and locks none;
+/// what is provably stale counts as free.
+///
+/// # Errors
+/// [`Error::Busy`] when one is not free in time; as [`acquire`].
+pub fn wait_free(targets: &[Target], policy: &Policy) -> Result<()> {
+    let begun = Instant::now();
+    let mut at = 0;
+    // From the beginning again whenever one was waited for.
+    while let Some(target) = targets.get(at) {
+        let look = || Some(verdict::judge(target, Look::Moment).ok()??.verdict);
+        let left = policy.wait.map(|limit| limit.saturating_sub(begun.elapsed()));
+        let policy = policy.clone().wait(left);
+        let mut wait = Wait::begin(&policy, target.path(), look, || held_by_ancestor(target));
+        let mut last = None;
+        let free = wait.until(|locked| {
+            if let Some(file) = locked {
+                sys::unlock(&file);
+            }
+            Ok(match verdict::judge(target, Look::Moment)? {
+                Some(found) if found.verdict.state != State::Stale => {
+                    last = Some(found.verdict);
+                    Try::Busy(found.busy)
+                }
+                _ => Try::Done(()),
+            })
+        })?;
+        at = match free {
+            Waited::TooLong => return Err(busy(target, last, begun)),
+            Waited::Done(()) if wait.tries() > 1 => 0,
+            Waited::Done(()) => at + 1,
+        };
+    }
+    Ok(())
+}
+
+fn busy(target: &Target, verdict: Option<Verdict>, begun: Instant) -> Error {
+    Error::Busy {
         target: target.path().to_owned(),
         lock: target.lock_path().to_owned(),
         verdict: verdict.map(Box::new),
-        waited: wait.elapsed(),
+        waited: begun.elapsed(),
+    }
+}
+
+/// The holder started us and waits for us to end, or is the script whose command
+/// we are: that he lets go is not to be waited for.
+fn held_by_ancestor(target: &Target) -> Option<Error> {
+    let stat = sys::stat(target.lock_path()).ok()?;
+    let record = Left::at(target.gate_path()).record.filter(|r| r.speaks_of(stat.id))?;
+    let pid = record.pid();
+    let holds = match record.life(&stat, sys::is_local(target.lock_path())) {
+        _ if record.lease_end(&stat).is_some() || !sys::is_ancestor(pid) => false,
+        Life::Lives(_) => true,
+        // In another container a number is another process's.
+        Life::KernelLock => sys::has_open(pid, stat.id) != Some(false),
+        Life::Over(_) | Life::Unseen(_) => false,
     };
+    let why = format!(
+        "it is locked by {}, under which this command runs, so it would wait for itself. The token of that \
+         lock did not get here: pass DOTLOCK_HELD on (sudo --preserve-env=DOTLOCK_HELD) or give --token; \
+         its lock is {}",
+        record.holder(),
+        show(target.lock_path()),
+    );
+    holds.then(|| Error::refused(target.path(), why))
+}
+
+/// Acquires `target` itself, under no other lock.
+pub(super) fn acquire_at(target: &Target, policy: &Policy) -> Result<Lock> {
+    let entry = Arc::new(Entry { pid: std::process::id(), target: target.clone(), things: Mutex::default() });
+    let look = || Some(verdict::judge(target, Look::Moment).ok()??.verdict);
+    let mut wait = Wait::begin(policy, target.path(), look, || held_by_ancestor(target));
+    let begun = Instant::now();
+    let secret = if policy.purpose == Purpose::Write { None } else { Some(token::new_secret()?) };
 
     enlist(&entry)?;
     let armed = Armed(Arc::clone(&entry));
 
     let gate = match wait.until(|locked| enter(&entry, locked))? {
         Waited::Done(gate) => gate,
-        Waited::TooLong => return Err(busy(&wait, look())),
+        Waited::TooLong => return Err(busy(target, look(), begun)),
     };
     // Where several machines see the file, kernel locks prove nothing.
     let local = sys::is_local(target.lock_dir());
     let mark = if local { Mark::First } else { Mark::Second };
     let mut taking = Taking { entry: &entry, gate: gate.as_deref(), policy, mark, broke: 0, last: None };
-    let p = match wait.until(|locked| taking.attempt(locked.is_some()))? {
+    let p = match wait.until(|locked| taking.attempt(locked))? {
         Waited::Done(p) => p,
-        Waited::TooLong => return Err(busy(&wait, taking.last)),
+        Waited::TooLong => return Err(busy(target, taking.last, begun)),
     };
     let broke = taking.broke;
 
     let proves_life = local && (p.mark == Mark::First || !sys::KEEPS_MARKS);
+    let mut token = None;
     if let Some(gate) = &gate {
-        match gate.write(&Record::new(p.id, proves_life, policy.label.as_deref())) {
+        let mut record = Record::new(p.id, proves_life, policy.label.as_deref());
+        if let Some(secret) = &secret {
+            record = record.shared(policy.purpose, secret);
+        }
+        match gate.write(&record) {
             // Another user's S, which can be read only: the kernel lock must do.
             Err(Error::Io { source, .. }) if proves_life && sys::is_read_only(&source) => {}
-            other => other?,
+            other => {
+                other?;
+                token = secret.map(|secret| Token::new(target, p.id, &secret));
+            }
         }
     }
-    Ok(Lock { _armed: armed, entry, p, seen: None, waited: wait.elapsed(), tries: wait.tries(), broke })
+    let (waited, tries) = (wait.elapsed(), wait.tries());
+    let outers = Vec::new();
+    Ok(Lock {
+        _armed: armed,
+        entry,
+        p,
+        seen: None,
+        token,
+        outers,
+        policy: policy.clone(),
+        waited,
+        tries,
+        broke,
+    })
 }
 
 fn enlist(entry: &Arc<Entry>) -> Result<()> {
@@ -110,13 +235,21 @@ struct Taking<'a> {
 }
 
 impl Taking<'_> {
-    /// One try. `locked`: the kernel lock of the P that we made was waited for,
-    /// and is ours now.
-    fn attempt(&mut self, locked: bool) -> Result<Try<Arc<P>>> {
+    /// One try. `locked`: that file's kernel lock was waited for, and is ours
+    /// now: the P that we made, or else what was in the way.
+    fn attempt(&mut self, locked: Option<File>) -> Result<Try<Arc<P>>> {
         let target = &self.entry.target;
         let path = target.lock_path();
         let lock = |p: &P| sys::lock_soon(&p.file).map_err(Error::io("lock", path));
         let mut things = self.entry.making()?;
+        let locked = match locked {
+            // To be judged anew, by whoever comes first.
+            Some(file) if things.p.is_none() => {
+                sys::unlock(&file);
+                false
+            }
+            other => other.is_some(),
+        };
         let (p, locked) = match &things.p {
             // What we made before, while somebody had its kernel lock for a
             // moment: a judge, who may have taken it for a dead one's.
@@ -171,6 +304,7 @@ impl Taking<'_> {
             return Ok(Try::Again);
         }
         self.last = Some(found.verdict);
-        Ok(Try::Busy(None))
+        // Its holder's end, or its children's, wakes us.
+        Ok(Try::Busy(found.busy))
     }
 }

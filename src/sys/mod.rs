@@ -23,7 +23,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 pub(crate) use fault::Op;
 
@@ -114,6 +114,15 @@ pub enum Sync {
     Data,
     /// Nothing is synced. After a power cut the file may be empty or torn.
     None,
+}
+
+/// How long a command may run.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeLimit {
+    /// After so long it is asked to end (Unix: SIGTERM; Windows ends it).
+    pub after: Duration,
+    /// So much later it is ended.
+    pub kill_after: Duration,
 }
 
 /// What can be said of the process that a record names.
@@ -210,13 +219,18 @@ pub(crate) fn cut_name(name: &OsStr, len: usize) -> OsString {
 /// Tries to take the kernel lock of a file that is ours, and that others only
 /// look at: each has it for a moment, so it is tried for a while.
 pub(crate) fn lock_soon(file: &File) -> io::Result<bool> {
+    Ok(soon(|| Ok(try_lock(file, false)?.then_some(())))?.is_some())
+}
+
+/// Tries, for a tenth of a second in all, what others prevent for moments only.
+pub(crate) fn soon<T>(mut attempt: impl FnMut() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
     for pause in [0, 0, 1, 1, 2, 5, 10, 20, 50] {
-        if try_lock(file, false)? {
-            return Ok(true);
+        if let Some(done) = attempt()? {
+            return Ok(Some(done));
         }
-        std::thread::sleep(std::time::Duration::from_millis(pause));
+        std::thread::sleep(Duration::from_millis(pause));
     }
-    try_lock(file, false)
+    attempt()
 }
 
 /// Makes a directory.

@@ -7,16 +7,18 @@ mod processes;
 pub mod signal;
 
 pub use child::exit_code;
-pub(crate) use child::read_output;
+pub(crate) use child::{let_children_inherit, read_output};
+pub use child::{shell, spawn, wait_for};
 pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
-pub(crate) use process::{host_name, is_running, presence, this_host};
-pub(crate) use processes::{KNOWS_OPENERS, LockTable, open_in};
+pub(crate) use process::{host_name, is_ancestor, is_running, presence, program_of, this_host};
+pub(crate) use processes::{KNOWS_OPENERS, LockTable, has_open, open_in};
 
 use super::{FileId, Grip, Kind, Mark, Op, Stat, Sync, again, fault};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -257,6 +259,22 @@ pub(crate) fn is_local(path: &Path) -> bool {
 pub(crate) fn set_mode(file: &File, mode: u32, marked: bool) -> io::Result<()> {
     let bits = if marked && KEEPS_MARKS { mode | STICKY } else { mode };
     again(Op::Mode, || Ok(rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(bits as _))?))
+}
+
+/// Puts `mark` on a lock file in place of what it was born with.
+pub(crate) fn set_mark(file: &File, mark: Mark) -> io::Result<()> {
+    again(Op::Mode, || Ok(rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(mark.birth_mode() as _))?))
+}
+
+/// Sets the time of a file's last modification.
+pub(crate) fn set_modified(file: &File, time: SystemTime) -> io::Result<()> {
+    again(Op::Touch, || file.set_modified(time))
+}
+
+/// A path from the bytes of its name; `None` if no path can be so.
+pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
+    let whole = !bytes.contains(&0);
+    whole.then(|| std::ffi::OsString::from_vec(bytes).into())
 }
 
 /// Renames `from` over `to`, atomically.

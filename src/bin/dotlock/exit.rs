@@ -9,6 +9,8 @@ pub enum Exit {
     Done,
     /// 1: it failed; the target is unchanged unless the message says otherwise.
     Failed,
+    /// 2: the command line is wrong.
+    Usage,
     /// 3: refused: it could be done, but not without being told to.
     Refused,
     /// 4: `status --check` found something held or foreign.
@@ -19,6 +21,8 @@ pub enum Exit {
     Busy(u8),
     /// 76: the lock was lost while it was held; the target is unchanged by us.
     Lost,
+    /// 124: `run --time-limit` ended CMD.
+    TimedOut,
     /// 126: CMD was found, but cannot be run.
     CannotRun,
     /// 127: CMD is not found.
@@ -31,7 +35,7 @@ pub enum Exit {
 pub const BUSY: u8 = 75;
 
 /// What the manual says of the exit codes.
-pub const TABLE: [(&str, &str); 12] = [
+pub const TABLE: [(&str, &str); 13] = [
     ("0", "done"),
     ("1", "it failed; the file is unchanged unless the message says otherwise"),
     ("2", "the command line is wrong"),
@@ -40,10 +44,11 @@ pub const TABLE: [(&str, &str); 12] = [
     ("5", "status --check: there are only stale locks"),
     ("75", "the lock was not free in time (-E changes this code)"),
     ("76", "the lock was lost while it was held; the file is unchanged"),
+    ("124", "run --time-limit ended CMD"),
     ("126", "CMD cannot be run"),
     ("127", "CMD is not found"),
     ("128+N", "signal N ended CMD, or dotlock itself, which ends by that signal after cleaning up"),
-    ("other", "the exit code of CMD, which failed; the file is unchanged"),
+    ("other", "the exit code of CMD; of a write: which failed, and the file is unchanged"),
 ];
 
 impl Exit {
@@ -52,11 +57,13 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::Usage => 2,
             Exit::Refused => 3,
             Exit::Locked => 4,
             Exit::OnlyStale => 5,
             Exit::Busy(code) => code.into(),
             Exit::Lost => 76,
+            Exit::TimedOut => 124,
             Exit::CannotRun => 126,
             Exit::NotFound => 127,
             Exit::Passed(code) => code,
@@ -120,8 +127,23 @@ mod tests {
 
     #[test]
     fn the_table_knows_every_code() {
-        use Exit::{Busy, CannotRun, Done, Failed, Locked, Lost, NotFound, OnlyStale, Refused};
-        for exit in [Done, Failed, Refused, Locked, OnlyStale, Busy(BUSY), Lost, CannotRun, NotFound] {
+        use Exit::{
+            Busy, CannotRun, Done, Failed, Locked, Lost, NotFound, OnlyStale, Refused, TimedOut, Usage,
+        };
+        let all = [
+            Done,
+            Usage,
+            Failed,
+            Refused,
+            Locked,
+            OnlyStale,
+            Busy(BUSY),
+            Lost,
+            TimedOut,
+            CannotRun,
+            NotFound,
+        ];
+        for exit in all {
             let code = exit.code().to_string();
             assert!(TABLE.iter().any(|(c, _)| *c == code), "{code}");
         }

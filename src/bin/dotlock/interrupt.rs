@@ -6,11 +6,21 @@
 //! wait, a command, a big copy - the hook is armed, with the thread it needs.
 
 use dotlock::signal;
-use std::sync::Once;
+use std::io;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// The command that runs for us, or 0.
 static CHILD: AtomicU32 = AtomicU32::new(0);
+
+/// Whether a command runs under our locks, to which signals are passed on. The
+/// hook keeps it to itself while it cleans up: nothing is started meanwhile.
+static RUNS: Mutex<bool> = Mutex::new(false);
+
+fn runs() -> MutexGuard<'static, bool> {
+    RUNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// From now on ending signals are noted rather than obeyed at once.
 pub fn note() {
@@ -36,6 +46,24 @@ pub fn set_child(pid: u32) {
     CHILD.store(pid, Ordering::SeqCst);
 }
 
+/// Starts a command under our locks. Until [`over`], ending signals are passed on
+/// to it, and nothing is cleaned up because of them. `None` if one came before.
+pub fn start(command: &mut Command, apart: bool) -> io::Result<Option<Child>> {
+    note();
+    let mut runs = runs();
+    if signal::noted().is_some() {
+        return Ok(None);
+    }
+    let child = dotlock::spawn(command, apart)?;
+    *runs = true;
+    Ok(Some(child))
+}
+
+/// The command has ended.
+pub fn over() {
+    *runs() = false;
+}
+
 /// Ends by the signal that was noted, if one was.
 pub fn end_if_interrupted() {
     if let Some(number) = signal::noted() {
@@ -44,6 +72,10 @@ pub fn end_if_interrupted() {
 }
 
 fn clean_up() {
+    let runs = runs();
+    if *runs {
+        return;
+    }
     let number = signal::noted().unwrap_or(signal::DEFAULT);
     let child = CHILD.load(Ordering::SeqCst);
     if child != 0 {

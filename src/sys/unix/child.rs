@@ -1,8 +1,18 @@
 //! Commands that run for us.
 
+use super::signal;
+use crate::sys::TimeLimit;
 use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
-use std::process::{Child, ExitStatus};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+
+/// To see that a child has ended, and leave it to be waited for.
+const END_ONLY: WaitIdOptions = WaitIdOptions::EXITED.union(WaitIdOptions::NOWAIT);
 
 /// Hands `sink` what `child` writes to its piped standard output, until the
 /// child has ended: something that it left running may keep the pipe open for
@@ -12,7 +22,6 @@ pub(crate) fn read_output(
     mut sink: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<ExitStatus> {
     use rustix::event::{PollFd, PollFlags, poll};
-    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
     use std::io::Read;
 
     let Some(mut output) = child.stdout.take() else { return child.wait() };
@@ -21,8 +30,7 @@ pub(crate) fn read_output(
     // The thread tells of the child's end by closing its end of this pipe.
     let (ended, end) = io::pipe()?;
     let watcher = std::thread::Builder::new().name("child".into()).spawn(move || {
-        let end_only = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        while matches!(waitid(WaitId::Pid(pid), end_only), Err(Errno::INTR)) {}
+        while matches!(waitid(WaitId::Pid(pid), END_ONLY), Err(Errno::INTR)) {}
         drop(end);
     });
     let watcher = match watcher {
@@ -80,4 +88,79 @@ pub(crate) fn read_output(
 pub fn exit_code(status: ExitStatus) -> i32 {
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
     status.code().or(signal.map(|n| 128 + n)).unwrap_or(1)
+}
+
+/// Lets every process that is started from now on inherit `file`, and with it
+/// its kernel lock.
+pub(crate) fn let_children_inherit(file: &File) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty())?)
+}
+
+/// A command that has the user's shell run `text`, or `sh`.
+pub fn shell(text: &OsStr) -> Command {
+    let shell = std::env::var_os("SHELL").filter(|s| !s.is_empty());
+    let mut command = Command::new(shell.unwrap_or_else(|| "/bin/sh".into()));
+    command.arg("-c").arg(text);
+    command
+}
+
+/// Starts `command`. Its end can be waited for even if whoever started us asked
+/// not to be told of the end of children (SIGCHLD ignored).
+///
+/// With `apart` it gets a process group of its own, which a time limit ends as a
+/// whole; from a terminal it could not read then.
+///
+/// # Errors
+/// Those of [`Command::spawn`].
+pub fn spawn(command: &mut Command, apart: bool) -> io::Result<Child> {
+    signal::default_on(libc::SIGCHLD);
+    if apart {
+        command.process_group(0);
+    }
+    let child = command.spawn()?;
+    signal::forward_to(child.id() as i32 * if apart { -1 } else { 1 });
+    Ok(child)
+}
+
+/// Waits for the end of what [`spawn`] has started, and tells whether `limit`
+/// ended it. Meanwhile signals that would end this process go to it instead.
+///
+/// # Errors
+/// [`io::Error`] if it cannot be waited for.
+pub fn wait_for(child: &mut Child, limit: Option<TimeLimit>) -> io::Result<(ExitStatus, bool)> {
+    let pid = Pid::from_child(child);
+    // It keeps its number until it is waited for in earnest, so that no other
+    // process is given the signal that was meant for it.
+    let ended = || while matches!(waitid(WaitId::Pid(pid), END_ONLY), Err(Errno::INTR)) {};
+    let late = match limit {
+        None => {
+            ended();
+            false
+        }
+        Some(limit) => std::thread::scope(|scope| {
+            let (over, is_over) = channel::<()>();
+            let late = scope.spawn(move || end_after(limit, &is_over));
+            ended();
+            drop(over);
+            late.join().unwrap_or(false)
+        }),
+    };
+    signal::forward_to(0);
+    Ok((child.wait()?, late))
+}
+
+/// Ends the child that signals are forwarded to, if `is_over` does not hang up
+/// before the limit; tells whether it had to.
+fn end_after(limit: TimeLimit, is_over: &Receiver<()>) -> bool {
+    let goes_on = |time| is_over.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+    if !goes_on(limit.after) {
+        return false;
+    }
+    signal::send(libc::SIGTERM);
+    // One that is stopped would not notice.
+    signal::send(libc::SIGCONT);
+    if goes_on(limit.kill_after) {
+        signal::send(libc::SIGKILL);
+    }
+    true
 }

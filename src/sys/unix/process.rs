@@ -35,17 +35,42 @@ pub(crate) fn is_running(pid: u32) -> bool {
     number.is_some_and(|n| test_kill_process(n) != Err(Errno::SRCH))
 }
 
+/// Whether `pid` started this process, or a process that did, and so on.
+pub(crate) fn is_ancestor(pid: u32) -> bool {
+    let parent = rustix::process::getppid().map(|p| p.as_raw_nonzero().get() as u32);
+    // Of a number that is used again the chain might be a circle.
+    std::iter::successors(parent, |&p| parent_of(p)).take(1000).any(|p| p == pid)
+}
+
 /// When `pid` started, and whether it has ended but was not yet waited for.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn start_of(pid: u32) -> Option<(u64, bool)> {
-    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the name in brackets, which may hold anything: count
-    // from the last bracket (proc_pid_stat(5): state is 3, start time is 22).
-    let rest = &text[text.iter().rposition(|&b| b == b')')? + 1..];
-    let rest = std::str::from_utf8(rest).ok()?;
-    let mut fields = rest.split_ascii_whitespace();
+    let text = stat_of(pid)?;
+    let mut fields = text.split_ascii_whitespace();
     let ended = matches!(fields.next()?, "Z" | "X");
     Some((fields.nth(18)?.parse().ok()?, ended))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn parent_of(pid: u32) -> Option<u32> {
+    let parent = stat_of(pid)?.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    (parent != 0).then_some(parent)
+}
+
+/// The fields of /proc/PID/stat from the third on: the second is the name in
+/// brackets, which may hold anything, so they begin after the last bracket
+/// (proc_pid_stat(5): state is 3, parent 4, start time 22).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn stat_of(pid: u32) -> Option<String> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let rest = &text[text.iter().rposition(|&b| b == b')')? + 1..];
+    String::from_utf8(rest.to_vec()).ok()
+}
+
+/// The name of the program that `pid` runs, where the system tells.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn program_of(pid: u32) -> Option<String> {
+    Some(std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned())
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -61,15 +86,32 @@ fn pid_namespace() -> Option<u64> {
 
 #[cfg(target_vendor = "apple")]
 fn start_of(pid: u32) -> Option<(u64, bool)> {
+    let info = info_of(pid)?;
+    Some((info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec, info.pbi_status == libc::SZOMB))
+}
+
+#[cfg(target_vendor = "apple")]
+fn parent_of(pid: u32) -> Option<u32> {
+    info_of(pid).map(|info| info.pbi_ppid).filter(|&parent| parent != 0)
+}
+
+/// The name of the program that `pid` runs, where the system tells.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn program_of(pid: u32) -> Option<String> {
+    let name = info_of(pid)?.pbi_comm.map(|c| c as u8);
+    Some(String::from_utf8_lossy(name.split(|&b| b == 0).next()?).into_owned())
+}
+
+#[cfg(target_vendor = "apple")]
+fn info_of(pid: u32) -> Option<libc::proc_bsdinfo> {
     // SAFETY: proc_pidinfo fills at most the size that it is told; all zero is
     // a valid value.
-    let info = unsafe {
+    unsafe {
         let mut info: libc::proc_bsdinfo = std::mem::zeroed();
         let size = size_of::<libc::proc_bsdinfo>() as i32;
         let got = libc::proc_pidinfo(pid as i32, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size);
-        (got == size).then_some(info)?
-    };
-    Some((info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec, info.pbi_status == libc::SZOMB))
+        (got == size).then_some(info)
+    }
 }
 
 #[cfg(target_vendor = "apple")]
@@ -92,6 +134,17 @@ fn pid_namespace() -> Option<u64> {
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 fn start_of(_: u32) -> Option<(u64, bool)> {
+    None
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn parent_of(_: u32) -> Option<u32> {
+    None
+}
+
+/// The name of the program that `pid` runs: not told here.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(crate) fn program_of(_: u32) -> Option<String> {
     None
 }
 

@@ -103,6 +103,21 @@ pub(crate) fn open_in(files: &[FileId]) -> Vec<(FileId, u32, String)> {
     found
 }
 
+/// Whether the process `pid` has the file `id` open; `None` if that cannot be
+/// seen.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn has_open(pid: u32, id: FileId) -> Option<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let links = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+    let mut files = links.filter_map(|link| link.path().metadata().ok());
+    Some(files.any(|meta| (id.volume, id.number) == (meta.dev(), meta.ino())))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn has_open(_: u32, _: FileId) -> Option<bool> {
+    None
+}
+
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn open_in(_: &[FileId]) -> Vec<(FileId, u32, String)> {
     Vec::new()

@@ -23,6 +23,12 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 /// Those of `ENDING` that were ignored when the process began, as bits.
 static IGNORED: AtomicUsize = AtomicUsize::new(0);
 
+/// To whom ending signals go instead, as kill(2) takes it: a process, a group if
+/// negative, or 0 for nobody.
+static FORWARD: AtomicI32 = AtomicI32::new(0);
+/// The last signal that was forwarded, or 0.
+static FORWARDED: AtomicI32 = AtomicI32::new(0);
+
 /// Whether [`install`] was called before.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
@@ -30,6 +36,17 @@ extern "C" fn note(number: libc::c_int, info: *const libc::siginfo_t, _: *const 
     // Only atomics and a semaphore's post: all safe in a handler.
     // SAFETY: with SA_SIGINFO the kernel hands in what it points to.
     let code = unsafe { (*info).si_code };
+    let to = FORWARD.load(Ordering::SeqCst);
+    if to != 0 {
+        FORWARDED.store(number, Ordering::SeqCst);
+        // What is typed the terminal tells the whole group.
+        if to < 0 || code != FROM_TERMINAL {
+            // SAFETY: kill takes any numbers, and is safe in a handler; the child
+            // has this number for as long as it is here.
+            unsafe { libc::kill(to, number) };
+        }
+        return;
+    }
     TYPED.store(code == FROM_TERMINAL, Ordering::SeqCst);
     let _ = NOTED.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst);
     let next = NEXT.load(Ordering::SeqCst);
@@ -39,6 +56,8 @@ extern "C" fn note(number: libc::c_int, info: *const libc::siginfo_t, _: *const 
         next(number);
     }
 }
+
+const OURS: extern "C" fn(libc::c_int, *const libc::siginfo_t, *const libc::c_void) = note;
 
 extern "C" fn nothing(_: libc::c_int) {}
 
@@ -52,7 +71,7 @@ pub fn limit_is_an_error() {
 /// Notes every ending signal from now on. Called again, it wraps the handlers
 /// that were installed since.
 pub fn install() {
-    let ours = note as extern "C" fn(libc::c_int, *const libc::siginfo_t, *const libc::c_void) as usize;
+    let ours = OURS as usize;
     let first = !INSTALLED.swap(true, Ordering::SeqCst);
     for (bit, &signal) in ENDING.iter().enumerate() {
         let old = action(signal).sa_sigaction;
@@ -73,6 +92,47 @@ pub fn install() {
 /// The ending signal that came, if one did.
 pub fn noted() -> Option<i32> {
     Some(NOTED.load(Ordering::SeqCst)).filter(|&n| n != 0)
+}
+
+/// Passes every ending signal on to a child from now on, as kill(2) takes it; 0
+/// ends that. One that came while the child was being started is passed on now.
+pub(super) fn forward_to(child: i32) {
+    FORWARD.store(child, Ordering::SeqCst);
+    if child == 0 {
+        return;
+    }
+    install();
+    for signal in [libc::SIGUSR1, libc::SIGUSR2] {
+        if action(signal).sa_sigaction == libc::SIG_DFL {
+            set_action(signal, OURS as usize, libc::SA_RESTART | libc::SA_SIGINFO);
+        }
+    }
+    let early = NOTED.swap(0, Ordering::SeqCst);
+    if early != 0 {
+        FORWARDED.store(early, Ordering::SeqCst);
+        if child < 0 || !TYPED.load(Ordering::SeqCst) {
+            send(early);
+        }
+    }
+}
+
+/// Sends a signal to the child that signals are passed on to, if there is one.
+pub(super) fn send(signal: i32) {
+    let to = FORWARD.load(Ordering::SeqCst);
+    if to != 0 {
+        // SAFETY: kill takes any numbers; the child has not been waited for.
+        unsafe { libc::kill(to, signal) };
+    }
+}
+
+/// The last signal that was passed on to a child.
+pub fn passed_on() -> Option<i32> {
+    Some(FORWARDED.load(Ordering::SeqCst)).filter(|&n| n != 0)
+}
+
+/// Lets `signal` do what it does by default.
+pub(super) fn default_on(signal: i32) {
+    set_action(signal, libc::SIG_DFL, 0);
 }
 
 /// Runs `f` while every signal waits. A thread that `f` starts goes on with

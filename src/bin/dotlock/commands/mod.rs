@@ -1,43 +1,80 @@
-//! One family of commands a file.
+//! One family of commands a file, and what they share.
 
 pub mod generate;
+mod held;
+pub mod hold;
 pub mod inspect;
 pub mod write;
 
-use crate::cli::{SayArgs, WaitArgs};
+use crate::cli::{TellArgs, WaitArgs};
+use crate::exit::{Exit, WithExit};
 use crate::{interrupt, say};
 use anyhow::Context;
-use dotlock::{Event, Policy, Target};
-use std::io::Write;
+use dotlock::{Error, Event, Policy, Target};
+use held::Held;
+use std::ffi::OsStr;
+use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// The policy that the options describe, with the messages of a wait.
-fn policy(wait: &WaitArgs, say_args: &SayArgs) -> Policy {
-    let quiet = say_args.quiet;
-    Policy::default()
-        .wait(if wait.nonblock { Some(std::time::Duration::ZERO) } else { wait.wait.0 })
+fn policy(wait: &WaitArgs, tell: &TellArgs, held: &Held) -> Policy {
+    patience(limit(wait.nonblock, wait.wait.0), tell)
         .retries(wait.retries)
         .delays(wait.min_delay, wait.max_delay)
         .stale_after(wait.stale_after)
         .break_stale(!wait.no_break)
         .label(wait.label.clone())
-        .observer(move |event| match event {
-            Event::Blocked => interrupt::arm(),
-            Event::Waiting { target, verdict, left } if !quiet => {
-                let who = verdict.map_or_else(|| "others are waiting too".into(), dotlock::Verdict::describe);
-                let limit = left.map_or_else(
-                    || "as long as it takes".into(),
-                    |left| format!("for up to {:.0} s more", left.as_secs_f64()),
-                );
-                say(format_args!("waiting for the lock of {} ({who}), {limit}", dotlock::show(target)));
-            }
-            _ => {}
-        })
+        .under(held.tokens().to_vec())
+}
+
+fn limit(nonblock: bool, wait: Option<Duration>) -> Option<Duration> {
+    if nonblock { Some(Duration::ZERO) } else { wait }
+}
+
+/// A policy that waits so long, with the messages of that.
+fn patience(limit: Option<Duration>, tell: &TellArgs) -> Policy {
+    let quiet = tell.quiet;
+    Policy::default().wait(limit).observer(move |event| match event {
+        Event::Blocked => interrupt::arm(),
+        Event::Waiting { target, verdict, left } if !quiet => {
+            let who = verdict.map_or_else(|| "others are waiting too".into(), dotlock::Verdict::describe);
+            let limit = left.map_or_else(
+                || "as long as it takes".into(),
+                |left| format!("for up to {:.0} s more", left.as_secs_f64()),
+            );
+            say(format_args!("waiting for the lock of {} ({who}), {limit}", dotlock::show(target)));
+        }
+        Event::TokenIgnored { target } if !quiet => {
+            let file = dotlock::show(target);
+            say(format_args!("ignored the token for {file}: that lock is not held any more, or never was"));
+        }
+        _ => {}
+    })
+}
+
+/// An error with the exit code that `-E` has chosen for a lock that is not free,
+/// and with the locks that this command has already: two who hold what the other
+/// waits for would not get on.
+fn busy_or(error: Error, code: u8, held: &Held) -> anyhow::Error {
+    match error {
+        busy @ Error::Busy { .. } => WithExit(Exit::Busy(code), busy.to_string() + &held.as_a_cause()).into(),
+        other => other.into(),
+    }
+}
+
+/// A command that could not be started.
+fn cannot_run(program: &OsStr, error: &io::Error) -> WithExit {
+    let exit = match error.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        _ => Exit::CannotRun,
+    };
+    WithExit(exit, format!("cannot run {}: {error}", dotlock::show(Path::new(program))))
 }
 
 /// Prints one JSON document.
 fn print(document: &serde_json::Value) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     writeln!(out, "{document}").and_then(|()| out.flush()).context("cannot print")
 }
 

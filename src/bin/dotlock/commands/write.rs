@@ -1,12 +1,12 @@
 //! Commands that replace a file.
 
-use super::{policy, print, target};
+use super::{Held, busy_or, cannot_run, policy, print, target};
 use crate::cli::{LockedWrite, SyncArg};
-use crate::exit::{Exit, WithExit};
+use crate::exit::Exit;
 use crate::{interrupt, say};
-use dotlock::{CommitOptions, Error, Input, PublishOptions, Published, Sync, Target};
+use dotlock::{CommitOptions, Input, PublishOptions, Published, Sync, Target};
 use std::ffi::OsString;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::IsTerminal;
 use std::process::{Command, Stdio};
 
 /// A file that is bigger makes a write last, so that signals must be able to end
@@ -24,7 +24,7 @@ pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
             Err(code) => return Ok(Exit::Passed(code)),
         }
     } else {
-        if !args.say.quiet && std::io::stdin().is_terminal() {
+        if !args.say.tell.quiet && std::io::stdin().is_terminal() {
             say(format_args!("reading from the terminal; Ctrl-D ends it, Ctrl-C gives up"));
         }
         dotlock::gather_stdin(&target)?
@@ -47,19 +47,16 @@ pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
         parents: args.write.parents,
         hash: args.say.json,
     };
-    let done = match dotlock::publish(&target, input, &policy(&args.wait, &args.say), &options) {
-        Err(busy @ Error::Busy { .. }) => {
-            let exit = Exit::Busy(args.wait.conflict_exit_code);
-            return Err(WithExit(exit, busy.to_string()).into());
-        }
-        other => other?,
-    };
+    let held = Held::of(&args.wait)?;
+    let policy = policy(&args.wait, &args.say.tell, &held);
+    let done = dotlock::publish(&target, input, &policy, &options)
+        .map_err(|e| busy_or(e, args.wait.conflict_exit_code, &held))?;
 
-    if !args.say.quiet && !done.lost.is_empty() {
+    if !args.say.tell.quiet && !done.lost.is_empty() {
         let lost = done.lost.join(", ");
         say(format_args!("{} is written, but could not keep {lost}", dotlock::show(&done.target)));
     }
-    if args.say.verbose {
+    if args.say.tell.verbose {
         let (path, waited) = (dotlock::show(&done.target), done.waited.as_secs_f64());
         say(format_args!("acquired the lock of {path} after {waited:.3} s, at try {}", done.attempts));
         say(format_args!("wrote {} bytes and released it", done.bytes));
@@ -76,13 +73,7 @@ fn output_of(program: &OsString, args: &[OsString], target: &Target) -> anyhow::
     interrupt::arm();
     let shown = program.to_string_lossy();
     let spawned = Command::new(program).args(args).stdout(Stdio::piped()).spawn();
-    let mut child = spawned.map_err(|e| {
-        let exit = match e.kind() {
-            ErrorKind::NotFound => Exit::NotFound,
-            _ => Exit::CannotRun,
-        };
-        WithExit(exit, format!("cannot run {shown}: {e}"))
-    })?;
+    let mut child = spawned.map_err(|e| cannot_run(program, &e))?;
     interrupt::set_child(child.id());
     let gathered = dotlock::gather_child(&mut child, target);
     interrupt::set_child(0);
