@@ -187,6 +187,11 @@ impl Record {
         (self.secret.as_deref() == Some(secret)).then_some(self.purpose)
     }
 
+    /// Whether nobody works under the lock but its holder.
+    pub fn is_for_itself(&self) -> bool {
+        self.secret.is_none()
+    }
+
     /// What can be said from here of the life of the holder of the P that is
     /// `lock`. `local`: it lies on a file system that only this machine mounts.
     pub fn life(&self, lock: &Stat, local: bool) -> Life {

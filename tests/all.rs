@@ -11,6 +11,8 @@ mod fuzz;
 mod generated;
 mod harness;
 #[cfg(unix)]
+mod hold;
+#[cfg(unix)]
 mod hostile;
 #[cfg(unix)]
 mod inspect;

@@ -163,6 +163,12 @@ impl Running {
         }
     }
 
+    /// The next line that it says on stderr.
+    #[cfg(unix)]
+    pub fn read_line(&mut self, line: &mut String) {
+        self.stderr.read_line(line).unwrap();
+    }
+
     /// Waits for its end.
     pub fn end(mut self) -> Outcome {
         drop(self.stdin.take());

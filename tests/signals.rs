@@ -12,7 +12,7 @@ fn send(run: &Running, signal: Signal) {
 /// Whether this process was started with signals ignored, as a shell without job
 /// control does for what it puts into the background: then so are they in all
 /// that is started here, and stay so.
-fn deaf() -> bool {
+pub fn deaf() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|l| l.strip_prefix("SigIgn:")).unwrap_or("0").trim();
     // HUP, INT, QUIT and TERM, as bits from 1.

@@ -129,7 +129,9 @@ fn held_by_ancestor(target: &Target) -> Option<Error> {
     let record = Left::at(target.gate_path()).record.filter(|r| r.speaks_of(stat.id))?;
     let pid = record.pid();
     let holds = match record.life(&stat, sys::is_local(target.lock_path())) {
-        _ if record.lease_end(&stat).is_some() || !sys::is_ancestor(pid) => false,
+        // One who only writes waits for nobody: he has started us for another end.
+        _ if record.is_for_itself() || record.lease_end(&stat).is_some() => false,
+        _ if !sys::is_ancestor(pid) => false,
         Life::Lives(_) => true,
         // In another container a number is another process's.
         Life::KernelLock => sys::has_open(pid, stat.id) != Some(false),

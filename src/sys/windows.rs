@@ -6,18 +6,21 @@
 //! process, however it dies. Byte-range locks would do that too, but they keep
 //! readers out, and a file is without one for a moment after its creation.
 
+mod child;
 mod identity;
 mod metadata;
 mod process;
 mod processes;
 pub mod signal;
 
-pub(crate) use identity::{fstat, is_local, set_mode, stat, volume};
+pub(crate) use child::let_children_inherit;
+pub use child::{shell, spawn, wait_for};
+pub(crate) use identity::{fstat, is_local, set_mark, set_mode, stat, volume};
 pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
-pub(crate) use process::{host_name, is_running, presence, this_host};
+pub(crate) use process::{host_name, is_ancestor, is_running, presence, program_of, this_host};
 #[cfg(debug_assertions)]
 pub(crate) use process::{kill_self, stop_self};
-pub(crate) use processes::{KNOWS_OPENERS, LockTable, open_in};
+pub(crate) use processes::{KNOWS_OPENERS, LockTable, has_open, open_in};
 
 use super::{Grip, Mark, Op, Sync, again, fault};
 use std::fs::{File, OpenOptions};
@@ -25,7 +28,7 @@ use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsHandle, AsRawHandle};
-use std::path::{Component, Path, Prefix};
+use std::path::{Component, Path, PathBuf, Prefix};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -179,6 +182,16 @@ impl Waiter {
 
     /// Ends a blocking call: there is none.
     pub fn poke(&self) {}
+}
+
+/// Sets the time of a file's last modification.
+pub(crate) fn set_modified(file: &File, time: SystemTime) -> io::Result<()> {
+    again(Op::Touch, || file.set_modified(time))
+}
+
+/// A path from the bytes of its name; `None` if no path can be so.
+pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
+    String::from_utf8(bytes).ok().filter(|s| !s.contains('\0')).map(Into::into)
 }
 
 /// Renames `from` over `to`, atomically.

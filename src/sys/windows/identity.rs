@@ -173,6 +173,12 @@ pub(crate) fn set_mode(file: &File, _mode: u32, marked: bool) -> io::Result<()> 
     again(Op::Mode, change)
 }
 
+/// Puts `mark` on a lock file in place of what it was born with.
+pub(crate) fn set_mark(file: &File, mark: Mark) -> io::Result<()> {
+    let change = || set_attributes(file, basic(file)?.FileAttributes & !FIRST | mark.birth_attributes());
+    again(Op::Mode, change)
+}
+
 /// What a volume says of its file system.
 #[derive(Default)]
 struct Volume {

@@ -7,7 +7,12 @@ use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 
 use windows_sys::Wdk::System::SystemInformation::{NtQuerySystemInformation, SystemTimeOfDayInformation};
-use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, FILETIME, WAIT_OBJECT_0};
+use windows_sys::Win32::Foundation::{
+    ERROR_INVALID_PARAMETER, FILETIME, INVALID_HANDLE_VALUE, WAIT_OBJECT_0,
+};
+use windows_sys::Win32::System::Diagnostics::ToolHelp::{
+    CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
+};
 use windows_sys::Win32::System::SystemInformation::{ComputerNamePhysicalDnsHostname, GetComputerNameExW};
 use windows_sys::Win32::System::Threading::{
     GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, WaitForSingleObject,
@@ -49,6 +54,57 @@ pub(crate) fn is_running(pid: u32) -> bool {
     // SAFETY: the handle is open and may be waited for.
     let waited = unsafe { WaitForSingleObject(process.as_raw_handle(), 0) };
     waited != WAIT_OBJECT_0
+}
+
+/// Whether `pid` started this process, or a process that did, and so on.
+///
+/// The system keeps a parent's number when that has ended, and gives the number
+/// to others: so whoever began later than his child is none.
+pub(crate) fn is_ancestor(pid: u32) -> bool {
+    let all = processes();
+    let start = |pid| look_at(pid).ok().and_then(|p| start_of(&p));
+    let mut child = std::process::id();
+    for _ in 0..all.len() {
+        let Some(parent) = all.iter().find(|p| p.th32ProcessID == child).map(|p| p.th32ParentProcessID)
+        else {
+            return false;
+        };
+        let older = start(parent).zip(start(child)).is_some_and(|(parent, child)| parent <= child);
+        if parent == 0 || !older {
+            return false;
+        }
+        if parent == pid {
+            return true;
+        }
+        child = parent;
+    }
+    false
+}
+
+/// The name of the program that `pid` runs.
+pub(crate) fn program_of(pid: u32) -> Option<String> {
+    let process = processes().into_iter().find(|p| p.th32ProcessID == pid)?;
+    Some(super::narrow(&process.szExeFile))
+}
+
+/// All processes, as they are now.
+fn processes() -> Vec<PROCESSENTRY32W> {
+    let mut all = Vec::new();
+    let mut entry = PROCESSENTRY32W { dwSize: size_of::<PROCESSENTRY32W>() as u32, ..Default::default() };
+    // SAFETY: `entry` has the size that it tells; a good handle is closed once.
+    unsafe {
+        let snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
+        if snapshot == INVALID_HANDLE_VALUE {
+            return all;
+        }
+        let snapshot = OwnedHandle::from_raw_handle(snapshot);
+        let mut more = Process32FirstW(snapshot.as_raw_handle(), &mut entry) != 0;
+        while more {
+            all.push(entry);
+            more = Process32NextW(snapshot.as_raw_handle(), &mut entry) != 0;
+        }
+    }
+    all
 }
 
 /// Opens a process to ask about it.

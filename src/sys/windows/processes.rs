@@ -31,3 +31,8 @@ pub(crate) const KNOWS_OPENERS: bool = false;
 pub(crate) fn open_in(_: &[FileId]) -> Vec<(FileId, u32, String)> {
     Vec::new()
 }
+
+/// Whether a process has a file open: not told here.
+pub(crate) fn has_open(_: u32, _: FileId) -> Option<bool> {
+    None
+}

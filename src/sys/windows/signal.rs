@@ -48,3 +48,12 @@ pub fn pass_on(signal: i32, pid: u32) {
 
 /// What to end by when no number was noted: SIGINT, as shells number it.
 pub const DEFAULT: i32 = 2;
+
+/// While a command runs, the console's events are its own affair.
+pub(super) fn leave_to_child(_: bool) {}
+
+/// A signal that was passed on to a command: there is none, the console tells
+/// both.
+pub fn passed_on() -> Option<i32> {
+    None
+}

@@ -1,0 +1,64 @@
+//! Commands that run for us.
+
+use super::{check, signal};
+use crate::sys::TimeLimit;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::windows::io::AsRawHandle;
+use std::os::windows::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation, WAIT_TIMEOUT};
+use windows_sys::Win32::System::Threading::WaitForSingleObject;
+
+/// Lets every process that is started from now on inherit `file`, and with it
+/// its kernel lock.
+pub(crate) fn let_children_inherit(file: &File) -> io::Result<()> {
+    // SAFETY: the handle is open and ours.
+    check(unsafe { SetHandleInformation(file.as_raw_handle(), HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) })
+}
+
+/// A command that has the command interpreter run `text`.
+pub fn shell(text: &OsStr) -> Command {
+    let shell = std::env::var_os("COMSPEC").filter(|s| !s.is_empty());
+    let mut command = Command::new(shell.unwrap_or_else(|| "cmd.exe".into()));
+    // It has quoting rules of its own: between the outer quotes the text stays
+    // as it is.
+    let mut quoted = std::ffi::OsString::from("\"");
+    quoted.push(text);
+    quoted.push("\"");
+    command.args(["/D", "/S", "/C"]).raw_arg(quoted);
+    command
+}
+
+/// Starts `command`. It shares our console, and is told by it of Ctrl-C and
+/// Ctrl-Break as we are; we wait for it all the same.
+///
+/// # Errors
+/// Those of [`Command::spawn`].
+pub fn spawn(command: &mut Command, _apart: bool) -> io::Result<Child> {
+    signal::leave_to_child(true);
+    command.spawn().inspect_err(|_| signal::leave_to_child(false))
+}
+
+/// Waits for the end of what [`spawn`] has started, and tells whether `limit`
+/// ended it. There is no asking it to end: it is ended at once.
+///
+/// # Errors
+/// [`io::Error`] if it cannot be waited for.
+pub fn wait_for(child: &mut Child, limit: Option<TimeLimit>) -> io::Result<(ExitStatus, bool)> {
+    let late = limit.is_some_and(|limit| {
+        let millis =
+            u32::try_from(limit.after.max(Duration::from_millis(1)).as_millis()).unwrap_or(u32::MAX - 1);
+        // SAFETY: the handle is open and may be waited for.
+        unsafe { WaitForSingleObject(child.as_raw_handle(), millis) == WAIT_TIMEOUT }
+    });
+    if late {
+        let _ = child.kill();
+    }
+    let status = child.wait();
+    signal::leave_to_child(false);
+    Ok((status?, late))
+}
