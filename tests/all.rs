@@ -18,6 +18,8 @@ mod hostile;
 mod inspect;
 mod interop;
 #[cfg(unix)]
+mod kills;
+#[cfg(unix)]
 mod metadata;
 mod names;
 mod readme;

@@ -60,7 +60,8 @@ fn arguments() -> Vec<OsString> {
     all
 }
 
-/// A message on stderr. One that cannot be written is no reason to fail.
+/// A message on stderr, written in one piece, as others may write there too. One
+/// that cannot be written is no reason to fail.
 fn say(message: std::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr().lock(), "dotlock: {message}");
+    let _ = std::io::stderr().lock().write_all(format!("dotlock: {message}\n").as_bytes());
 }
