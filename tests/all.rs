@@ -26,5 +26,7 @@ mod readme;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]
+mod stores;
+#[cfg(unix)]
 mod storm;
 mod takeover;
