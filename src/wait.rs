@@ -3,23 +3,19 @@
 use crate::error::{Error, Result};
 use crate::evidence::Verdict;
 use crate::owner::Purpose;
-use crate::sys::{self, Waiter};
+use crate::sys;
 use crate::token::Token;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 use std::fs::File;
-use std::io;
 use std::path::Path;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// After so long a wait it is said what is waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// After so long it is looked whether the wait can come to an end at all.
 const SUSPICION: Duration = Duration::from_millis(20);
-/// How often a waiter is reminded of a deadline that it has not noticed.
-const REMINDER: Duration = Duration::from_millis(1);
 
 /// How long to wait for a lock, and what to do meanwhile.
 #[derive(Clone)]
@@ -179,9 +175,9 @@ pub(crate) struct Wait<'a> {
     policy: &'a Policy,
     target: &'a Path,
     /// Looks at what stands in the way, for the message.
-    look: Box<dyn Fn() -> Option<Verdict> + Sync + 'a>,
+    look: Box<dyn Fn() -> Option<Verdict> + 'a>,
     /// Finds out why the wait would be in vain, if it would.
-    in_vain: Box<dyn Fn() -> Option<Error> + Sync + 'a>,
+    in_vain: Box<dyn Fn() -> Option<Error> + 'a>,
     suspected: bool,
     begun: Instant,
     deadline: Option<Instant>,
@@ -195,8 +191,8 @@ impl<'a> Wait<'a> {
     pub fn begin(
         policy: &'a Policy,
         target: &'a Path,
-        look: impl Fn() -> Option<Verdict> + Sync + 'a,
-        in_vain: impl Fn() -> Option<Error> + Sync + 'a,
+        look: impl Fn() -> Option<Verdict> + 'a,
+        in_vain: impl Fn() -> Option<Error> + 'a,
     ) -> Wait<'a> {
         let begun = Instant::now();
         Wait {
@@ -291,114 +287,46 @@ impl<'a> Wait<'a> {
         let pause = pauses.next_backoff().unwrap_or(max);
         let left = self.left();
         std::thread::sleep(left.map_or(pause, |left| pause.min(left)));
-        if !self.told && self.elapsed() >= PATIENCE {
-            self.told = true;
-            notice(self.policy, self.target, &self.look, self.deadline);
-        }
-        if !self.suspected && self.elapsed() >= SUSPICION {
-            self.suspected = true;
-            (self.in_vain)().map_or(Ok(()), Err)?;
-        }
+        self.grow_impatient()?;
         Ok(left.is_none_or(|left| pause < left))
     }
 
     /// Sleeps until the kernel gives us `file`'s lock. False at the deadline;
-    /// `None` if there is no thread to spare, and it did not sleep.
-    ///
-    /// The thread that watches the clock never holds the lock, and the one that
-    /// blocks is back before this returns: nobody is left behind who could win
-    /// it later.
+    /// `None` if it could not sleep, as nothing would have ended that.
     fn sleep_on(&mut self, file: &File) -> Result<Option<bool>> {
-        let (done, is_done) = channel::<()>();
-        let waiter = Waiter::this_thread();
-        let (policy, target, look, deadline) = (self.policy, self.target, &self.look, self.deadline);
-        let in_vain = &self.in_vain;
-        let suspicion = (!self.suspected).then(|| self.begun + SUSPICION);
-        let patience = (!self.told).then(|| self.begun + PATIENCE);
-        let hopeless = &Mutex::new(None);
-        let woken = std::thread::scope(|scope| {
-            let watch = move || {
-                // Until `end`, the deadline, or the end of the sleep.
-                let over = |end| sleeps_until(&is_done, earlier(end, deadline));
-                // A poke between the waiter's look at the clock and its call
-                // into the kernel is lost, so poke until it has noticed.
-                let wake = || {
-                    waiter.poke();
-                    while !sleeps_until(&is_done, Some(Instant::now() + REMINDER)) {
-                        waiter.poke();
-                    }
-                };
-                if suspicion.is_some() {
-                    if over(suspicion) {
-                        return;
-                    }
-                    if let Some(why) = in_vain() {
-                        *lock(hopeless) = Some(why);
-                        return wake();
-                    }
-                }
-                if patience.is_some() {
-                    if over(patience) {
-                        return;
-                    }
-                    if patience.is_some_and(|end| end <= Instant::now()) {
-                        notice(policy, target, look, deadline);
-                    }
-                }
-                if !over(None) {
-                    wake();
-                }
-            };
-            if std::thread::Builder::new().name("wait".into()).spawn_scoped(scope, watch).is_err() {
-                return None;
+        loop {
+            let suspicion = (!self.suspected).then(|| self.begun + SUSPICION);
+            let patience = (!self.told).then(|| self.begun + PATIENCE);
+            let end = earlier(earlier(suspicion, patience), self.deadline);
+            match sys::lock_until(file, end) {
+                Ok(true) => return Ok(Some(true)),
+                Ok(false) => {}
+                // Whatever is wrong, the next try will run into it.
+                Err(_) => return Ok(None),
             }
-            let woken = loop {
-                match sys::lock(file) {
-                    Ok(()) => break true,
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {
-                        let late = deadline.is_some_and(|end| end <= Instant::now());
-                        if late || lock(hopeless).is_some() {
-                            break false;
-                        }
-                    }
-                    // Whatever is wrong, the last try will run into it.
-                    Err(_) => break false,
-                }
-            };
-            drop(done);
-            Some(woken)
-        });
-        self.told |= self.elapsed() >= PATIENCE;
-        self.suspected |= self.elapsed() >= SUSPICION;
-        match lock(hopeless).take() {
-            Some(why) if woken != Some(true) => Err(why),
-            _ => Ok(woken),
+            if self.left().is_some_and(|left| left.is_zero()) {
+                return Ok(Some(false));
+            }
+            self.grow_impatient()?;
         }
     }
-}
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether the other end hung up before `end` came.
-fn sleeps_until(done: &std::sync::mpsc::Receiver<()>, end: Option<Instant>) -> bool {
-    let Some(end) = end else { return done.recv().is_err() };
-    let left = end.saturating_duration_since(Instant::now());
-    done.recv_timeout(left) == Err(RecvTimeoutError::Disconnected)
+    /// What is due after so long a wait: to find out whether it is in vain, and to
+    /// say what is waited for. Each once.
+    fn grow_impatient(&mut self) -> Result<()> {
+        if !self.suspected && self.elapsed() >= SUSPICION {
+            self.suspected = true;
+            (self.in_vain)().map_or(Ok(()), Err)?;
+        }
+        if !self.told && self.elapsed() >= PATIENCE {
+            self.told = true;
+            let (verdict, left) = ((self.look)(), self.left());
+            self.policy.tell(&Event::Waiting { target: self.target, verdict: verdict.as_ref(), left });
+        }
+        Ok(())
+    }
 }
 
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     [a, b].into_iter().flatten().min()
-}
-
-fn notice(
-    policy: &Policy,
-    target: &Path,
-    look: &(dyn Fn() -> Option<Verdict> + Sync),
-    deadline: Option<Instant>,
-) {
-    let verdict = look();
-    let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
-    policy.tell(&Event::Waiting { target, verdict: verdict.as_ref(), left });
 }

@@ -1,11 +1,13 @@
 //! Unix: `flock` as the kernel lock, permission bits as the mark.
 
+mod block;
 mod child;
 mod metadata;
 mod process;
 mod processes;
 pub mod signal;
 
+pub(crate) use block::lock_until;
 pub use child::exit_code;
 pub(crate) use child::{let_children_inherit, read_output};
 pub use child::{shell, spawn, wait_for};
@@ -19,7 +21,6 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::io::Errno;
@@ -162,15 +163,6 @@ pub(crate) fn try_lock(file: &File, shared: bool) -> io::Result<bool> {
     again(Op::Lock, call)
 }
 
-/// Blocks until `file`'s kernel lock is ours, or a signal comes (`Interrupted`).
-pub(crate) fn lock(file: &File) -> io::Result<()> {
-    fault::at(Op::Lock)?;
-    match fs4::FileExt::lock(file) {
-        Err(e) if lacks_locks(&e) => Ok(()),
-        done => done,
-    }
-}
-
 /// Lets go of `file`'s kernel lock, for every descriptor that shares it: a
 /// child that inherited one would keep the lock otherwise.
 pub(crate) fn unlock(file: &File) {
@@ -184,35 +176,6 @@ pub(crate) fn unlock(file: &File) {
 fn lacks_locks(error: &io::Error) -> bool {
     let Some(errno) = Errno::from_io_error(error) else { return false };
     [Errno::NOLCK, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS].contains(&errno)
-}
-
-/// A thread that blocks in [`lock`], to be reminded of its deadline by another.
-pub(crate) struct Waiter(libc::pthread_t);
-
-// SAFETY: a pthread_t is a name for a thread, usable from any other.
-unsafe impl Send for Waiter {}
-
-impl Waiter {
-    /// The calling thread. Its blocking calls end early when poked; SIGURG
-    /// serves for that, as by default it is ignored, so that a stray one harms
-    /// nobody.
-    pub fn this_thread() -> Waiter {
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| signal::interrupt_on(libc::SIGURG));
-        // SAFETY: pthread_self cannot fail.
-        let me = Waiter(unsafe { libc::pthread_self() });
-        // Whoever started us may have blocked it.
-        signal::unblock(libc::SIGURG);
-        me
-    }
-
-    /// Interrupts the thread's blocking call, if it is in one just now.
-    ///
-    /// The thread must not have ended.
-    pub fn poke(&self) {
-        // SAFETY: the waiter outlives whoever pokes it: it joins that thread.
-        unsafe { libc::pthread_kill(self.0, libc::SIGURG) };
-    }
 }
 
 /// Whether `path` is on a file system that only this machine mounts, and that

@@ -162,26 +162,13 @@ pub(crate) fn try_lock(_: &File, _shared: bool) -> io::Result<bool> {
 }
 
 /// A file that is open has its kernel lock already.
-pub(crate) fn lock(_: &File) -> io::Result<()> {
-    fault::at(Op::Lock)
+pub(crate) fn lock_until(_: &File, _: Option<Instant>) -> io::Result<bool> {
+    again(Op::Lock, || Ok(true))
 }
 
 /// The kernel lock goes when the file is closed; no child inherits it.
 pub(crate) fn unlock(_: &File) {
     let _ = fault::at(Op::Unlock);
-}
-
-/// A thread that blocks in [`lock`]: there is none, as nothing blocks there.
-pub(crate) struct Waiter;
-
-impl Waiter {
-    /// The calling thread.
-    pub fn this_thread() -> Waiter {
-        Waiter
-    }
-
-    /// Ends a blocking call: there is none.
-    pub fn poke(&self) {}
 }
 
 /// Sets the time of a file's last modification.

@@ -1,0 +1,110 @@
+//! Sleeping until a kernel lock is free, but not for ever. `flock` knows no
+//! deadline, so a signal ends the call: SIGURG, as by default it is ignored, and
+//! a stray one harms nobody.
+
+use super::{fault, lacks_locks, signal};
+use crate::sys::Op;
+use std::fs::File;
+use std::io;
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+/// A signal that comes between the look at the clock and the call is lost, so
+/// another follows so much later, until it is noticed.
+const REMINDER: Duration = Duration::from_millis(1);
+
+/// Blocks until `file`'s kernel lock is ours (true), or `end` has come (false).
+///
+/// Nobody is left behind who could win the lock later.
+pub(crate) fn lock_until(file: &File, end: Option<Instant>) -> io::Result<bool> {
+    fault::at(Op::Lock)?;
+    let Some(end) = end else { return lock(file, || false) };
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| signal::interrupt_on(libc::SIGURG));
+    // Whoever started us may have blocked it.
+    signal::unblock(libc::SIGURG);
+    remind(end, || lock(file, || end <= Instant::now()))
+}
+
+fn lock(file: &File, is_late: impl Fn() -> bool) -> io::Result<bool> {
+    loop {
+        match fs4::FileExt::lock(file) {
+            Ok(()) => return Ok(true),
+            Err(e) if lacks_locks(&e) => return Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {
+                if is_late() {
+                    return Ok(false);
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Calls `blocks`, and sends this thread SIGURG from `end` on until that returns:
+/// by a timer of the thread's own, which costs no thread and no time to end.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn remind<T>(end: Instant, blocks: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    struct Timer(libc::timer_t);
+    impl Drop for Timer {
+        fn drop(&mut self) {
+            // SAFETY: it was made, and is deleted once.
+            unsafe { libc::timer_delete(self.0) };
+        }
+    }
+    let spec = |time: Duration| libc::timespec {
+        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    let left = end.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+    let times = libc::itimerspec { it_value: spec(left), it_interval: spec(REMINDER) };
+    // SAFETY: all zero is a valid sigevent; the calls fill or read what they are
+    // given, which lives long enough.
+    let _timer = unsafe {
+        let mut event: libc::sigevent = std::mem::zeroed();
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = libc::SIGURG;
+        event.sigev_notify_thread_id = libc::gettid();
+        let mut timer: libc::timer_t = std::mem::zeroed();
+        if libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let timer = Timer(timer);
+        if libc::timer_settime(timer.0, 0, &times, std::ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        timer
+    };
+    blocks()
+}
+
+/// The same by a thread that watches the clock.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn remind<T>(end: Instant, blocks: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    struct Thread(libc::pthread_t);
+    // SAFETY: a pthread_t is a name for a thread, usable from any other.
+    unsafe impl Send for Thread {}
+    impl Thread {
+        fn poke(&self) {
+            // SAFETY: that thread joins this one before it ends.
+            unsafe { libc::pthread_kill(self.0, libc::SIGURG) };
+        }
+    }
+    // SAFETY: pthread_self cannot fail.
+    let me = Thread(unsafe { libc::pthread_self() });
+    let (done, is_done) = channel::<()>();
+    std::thread::scope(|scope| {
+        let watch = move || {
+            let mut pause = end.saturating_duration_since(Instant::now());
+            while is_done.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                me.poke();
+                pause = REMINDER;
+            }
+        };
+        std::thread::Builder::new().name("wait".into()).spawn_scoped(scope, watch)?;
+        let out = blocks();
+        drop(done);
+        out
+    })
+}
