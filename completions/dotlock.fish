@@ -28,6 +28,11 @@ complete -c dotlock -n "__fish_dotlock_needs_command" -s h -l help -d 'Print hel
 complete -c dotlock -n "__fish_dotlock_needs_command" -s V -l version -d 'Print version'
 complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "locked-write" -d 'Replace a file by standard input, another file, or a command\'s output'
 complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "write" -d 'Replace a file by standard input, another file, or a command\'s output'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "run" -d 'Hold the locks of files or directories while a command runs'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "acquire" -d 'Acquire locks for the following commands of a script'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "release" -d 'Give back locks that \'acquire\' has taken'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "renew" -d 'Let leases end later'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "wait" -d 'Wait until files are not locked, without locking them'
 complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "status" -d 'Show locks: who holds them, whether he lives, and how that is known'
 complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "break-lock" -d 'Remove locks whose owner is provably gone'
 complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -39,8 +44,9 @@ complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l retries
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l min-delay -d 'Shortest pause between tries, where nothing can wake us' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l max-delay -d 'Longest pause between tries, where nothing can wake us' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l stale-after -d 'Also remove a lock of which nothing can be proven, once it is this old' -r
-complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l lock-file -d 'Use PATH as the lock; it must be on the file system of FILE' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l lock-file -d 'Use PATH as the lock; for a write it must be on the file system of FILE' -r -F
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l label -d 'Tell others TEXT about this holder' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l token -d 'Work under a lock that \'acquire\' has taken' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l mode -d 'Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l sync -d 'What is to survive a power cut' -r -f -a "full\t'Content and name'
 data\t'The file is the old one or the new one, whole'
@@ -61,8 +67,9 @@ complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l retries -d 'Tr
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l min-delay -d 'Shortest pause between tries, where nothing can wake us' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l max-delay -d 'Longest pause between tries, where nothing can wake us' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l stale-after -d 'Also remove a lock of which nothing can be proven, once it is this old' -r
-complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l lock-file -d 'Use PATH as the lock; it must be on the file system of FILE' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l lock-file -d 'Use PATH as the lock; for a write it must be on the file system of FILE' -r -F
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l label -d 'Tell others TEXT about this holder' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l token -d 'Work under a lock that \'acquire\' has taken' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l mode -d 'Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l sync -d 'What is to survive a power cut' -r -f -a "full\t'Content and name'
 data\t'The file is the old one or the new one, whole'
@@ -76,6 +83,68 @@ complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s v -l verbose -
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s q -l quiet -d 'Say nothing but errors'
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -s c -l command -d 'Run STRING in a shell ($SHELL, or sh); takes exactly one FILE' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l time-limit -d 'End CMD after TIME, with SIGTERM; the exit code is 124 then' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l kill-after -d 'With --time-limit, end it with SIGKILL after so much more' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -s w -l wait -l timeout -d 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or \'forever\'' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -s E -l conflict-exit-code -d 'Exit with N when the lock was not free in time' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l retries -d 'Try at most N times after the first; the earlier limit wins' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l min-delay -d 'Shortest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l max-delay -d 'Longest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l stale-after -d 'Also remove a lock of which nothing can be proven, once it is this old' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l lock-file -d 'Use PATH as the lock; for a write it must be on the file system of FILE' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l label -d 'Tell others TEXT about this holder' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l token -d 'Work under a lock that \'acquire\' has taken' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -s o -l close -d 'Do not let CMD keep the locks alive when dotlock is killed'
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -s x -s e -l exclusive -d 'Exclude everybody else; it is so anyway'
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -s n -l nonblock -d 'Do not wait: the same as --wait 0'
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l no-break -d 'Do not remove locks, not even those whose owner is provably gone'
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -s v -l verbose -d 'Say when the lock is acquired and released'
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -s q -l quiet -d 'Say nothing but errors'
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand run" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l for-pid -d 'Free the locks when process PID ends; $$ is the script itself' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l lease -d 'Free the locks after TIME, unless they are renewed' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l export -d 'Print lines for a shell that set DOTLOCK_HELD, instead of tokens' -r -f -a "sh\t'sh, bash, zsh and their kin'
+fish\t''
+powershell\t''"
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -s w -l wait -l timeout -d 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or \'forever\'' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -s E -l conflict-exit-code -d 'Exit with N when the lock was not free in time' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l retries -d 'Try at most N times after the first; the earlier limit wins' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l min-delay -d 'Shortest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l max-delay -d 'Longest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l stale-after -d 'Also remove a lock of which nothing can be proven, once it is this old' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l lock-file -d 'Use PATH as the lock; for a write it must be on the file system of FILE' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l label -d 'Tell others TEXT about this holder' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l token -d 'Work under a lock that \'acquire\' has taken' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l github-env -d 'Append DOTLOCK_HELD to the file that GITHUB_ENV names, and print nothing'
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l json -d 'Print one JSON document'
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -s n -l nonblock -d 'Do not wait: the same as --wait 0'
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -l no-break -d 'Do not remove locks, not even those whose owner is provably gone'
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -s v -l verbose -d 'Say when the lock is acquired and released'
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -s q -l quiet -d 'Say nothing but errors'
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand acquire" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_using_subcommand release" -l export -d 'Print lines for a shell that take the locks out of DOTLOCK_HELD' -r -f -a "sh\t'sh, bash, zsh and their kin'
+fish\t''
+powershell\t''"
+complete -c dotlock -n "__fish_dotlock_using_subcommand release" -s w -l wait -l timeout -d 'Wait at most TIME for those who work under the lock' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand release" -s v -l verbose -d 'Say when the lock is acquired and released'
+complete -c dotlock -n "__fish_dotlock_using_subcommand release" -s q -l quiet -d 'Say nothing but errors'
+complete -c dotlock -n "__fish_dotlock_using_subcommand release" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand release" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_using_subcommand renew" -l lease -d 'Let them end TIME from now, if they would end before' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand renew" -s v -l verbose -d 'Say when the lock is acquired and released'
+complete -c dotlock -n "__fish_dotlock_using_subcommand renew" -s q -l quiet -d 'Say nothing but errors'
+complete -c dotlock -n "__fish_dotlock_using_subcommand renew" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand renew" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_using_subcommand wait" -s w -l wait -l timeout -d 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or \'forever\'' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand wait" -s E -l conflict-exit-code -d 'Exit with N when they were not free in time' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand wait" -s n -l nonblock -d 'Only look: the same as --wait 0'
+complete -c dotlock -n "__fish_dotlock_using_subcommand wait" -s v -l verbose -d 'Say when the lock is acquired and released'
+complete -c dotlock -n "__fish_dotlock_using_subcommand wait" -s q -l quiet -d 'Say nothing but errors'
+complete -c dotlock -n "__fish_dotlock_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand wait" -s V -l version -d 'Print version'
 complete -c dotlock -n "__fish_dotlock_using_subcommand status" -s r -l recursive -d 'Also in the directories below; links to directories are not followed'
 complete -c dotlock -n "__fish_dotlock_using_subcommand status" -l cross -d 'Below, also where other file systems are mounted'
 complete -c dotlock -n "__fish_dotlock_using_subcommand status" -l held -d 'Show held locks (with --stale and --foreign: those, too)'

@@ -22,8 +22,9 @@ module completions {
     --max-delay: string       # Longest pause between tries, where nothing can wake us
     --stale-after: string     # Also remove a lock of which nothing can be proven, once it is this old
     --no-break                # Do not remove locks, not even those whose owner is provably gone
-    --lock-file: path         # Use PATH as the lock; it must be on the file system of FILE
+    --lock-file: path         # Use PATH as the lock; for a write it must be on the file system of FILE
     --label: string           # Tell others TEXT about this holder
+    --token: string           # Work under a lock that 'acquire' has taken
     --mode: string            # Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]
     --sync: string@"nu-complete dotlock locked-write sync" # What is to survive a power cut
     --parents                 # Make the directories that are missing
@@ -34,6 +35,102 @@ module completions {
     --help(-h)                # Print help (see more with '--help')
     --version(-V)             # Print version
     file: path                # The file to write; it need not exist
+  ]
+
+  # Hold the locks of files or directories while a command runs
+  export extern "dotlock run" [
+    --command(-c): string     # Run STRING in a shell ($SHELL, or sh); takes exactly one FILE
+    --close(-o)               # Do not let CMD keep the locks alive when dotlock is killed
+    --exclusive(-x)           # Exclude everybody else; it is so anyway
+    -e                        # Exclude everybody else; it is so anyway
+    --time-limit: string      # End CMD after TIME, with SIGTERM; the exit code is 124 then
+    --kill-after: string      # With --time-limit, end it with SIGKILL after so much more
+    --wait(-w): string        # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --timeout: string         # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --nonblock(-n)            # Do not wait: the same as --wait 0
+    --conflict-exit-code(-E): string # Exit with N when the lock was not free in time
+    --retries: string         # Try at most N times after the first; the earlier limit wins
+    --min-delay: string       # Shortest pause between tries, where nothing can wake us
+    --max-delay: string       # Longest pause between tries, where nothing can wake us
+    --stale-after: string     # Also remove a lock of which nothing can be proven, once it is this old
+    --no-break                # Do not remove locks, not even those whose owner is provably gone
+    --lock-file: path         # Use PATH as the lock; for a write it must be on the file system of FILE
+    --label: string           # Tell others TEXT about this holder
+    --token: string           # Work under a lock that 'acquire' has taken
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    ...files: path            # What to lock
+  ]
+
+  def "nu-complete dotlock acquire export" [] {
+    [ "sh" "fish" "powershell" ]
+  }
+
+  # Acquire locks for the following commands of a script
+  export extern "dotlock acquire" [
+    --for-pid: string         # Free the locks when process PID ends; $$ is the script itself
+    --lease: string           # Free the locks after TIME, unless they are renewed
+    --export: string@"nu-complete dotlock acquire export" # Print lines for a shell that set DOTLOCK_HELD, instead of tokens
+    --github-env              # Append DOTLOCK_HELD to the file that GITHUB_ENV names, and print nothing
+    --json                    # Print one JSON document
+    --wait(-w): string        # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --timeout: string         # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --nonblock(-n)            # Do not wait: the same as --wait 0
+    --conflict-exit-code(-E): string # Exit with N when the lock was not free in time
+    --retries: string         # Try at most N times after the first; the earlier limit wins
+    --min-delay: string       # Shortest pause between tries, where nothing can wake us
+    --max-delay: string       # Longest pause between tries, where nothing can wake us
+    --stale-after: string     # Also remove a lock of which nothing can be proven, once it is this old
+    --no-break                # Do not remove locks, not even those whose owner is provably gone
+    --lock-file: path         # Use PATH as the lock; for a write it must be on the file system of FILE
+    --label: string           # Tell others TEXT about this holder
+    --token: string           # Work under a lock that 'acquire' has taken
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    ...files: path            # What to lock
+  ]
+
+  def "nu-complete dotlock release export" [] {
+    [ "sh" "fish" "powershell" ]
+  }
+
+  # Give back locks that 'acquire' has taken
+  export extern "dotlock release" [
+    --export: string@"nu-complete dotlock release export" # Print lines for a shell that take the locks out of DOTLOCK_HELD
+    --wait(-w): string        # Wait at most TIME for those who work under the lock
+    --timeout: string         # Wait at most TIME for those who work under the lock
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    ...tokens: string         # What 'acquire' printed [default: the locks in DOTLOCK_HELD]
+  ]
+
+  # Let leases end later
+  export extern "dotlock renew" [
+    --lease: string           # Let them end TIME from now, if they would end before
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    ...tokens: string         # What 'acquire' printed [default: the locks in DOTLOCK_HELD]
+  ]
+
+  # Wait until files are not locked, without locking them
+  export extern "dotlock wait" [
+    --wait(-w): string        # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --timeout: string         # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --nonblock(-n)            # Only look: the same as --wait 0
+    --conflict-exit-code(-E): string # Exit with N when they were not free in time
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    ...files: path            # What to wait for
   ]
 
   # Show locks: who holds them, whether he lives, and how that is known

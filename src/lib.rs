@@ -52,6 +52,28 @@
 //! *Break*: take P's kernel lock without waiting, look whether its path leads to
 //! it, judge it, remove it.
 //!
+//! # Holding a lock for others
+//!
+//! A lock that is acquired for a [`Purpose`] other than a write has a [`Token`].
+//! With it another process works *under* the lock: it takes `<target>~inner.lock`
+//! by the same protocol, looks whether the outer P is the one that the token
+//! names and is held still, and writes into that inner P. A holder lets go in this
+//! order: empty the record; look for an inner P, and if there is one take its lock
+//! too; remove P. Whoever works under it makes the inner P first, and reads the
+//! record then. Of these two pairs of steps either the first look sees the inner P
+//! or the second sees no record, whatever the order.
+//!
+//! [`hand_over`] leaves P standing without its process: record durable, second
+//! mark, kernel lock free. From then on only the record speaks: of a process, or
+//! of a lease that ends at the recorded time or at P's time of modification,
+//! whichever is later; so it can be renewed under P's kernel lock, while S belongs
+//! to whoever waits at the head of the queue. Who works under such a lock, or
+//! renews it, shares P's kernel lock; who breaks or releases it has it alone.
+//!
+//! A command started by the holder inherits P's kernel lock
+//! ([`Lock::let_children_keep_it`]): who waits for P sleeps on that lock until the
+//! last of them has ended.
+//!
 //! # Why it is safe
 //!
 //! - *Two holders*: both would have created P while the other's was there, which
@@ -78,6 +100,7 @@
 //! | --- | --- | --- |
 //! | before P is made | nothing, or S alone | uses S |
 //! | while P is held | P with the mark or the stamp, S whole, torn, empty or lost | finds P without kernel lock: removes it |
+//! | while it hangs on a record | P with the second mark, S durable | finds the process gone or the lease over: removes it |
 //! | after the rename | the new target, perhaps stamped still; S | uses S; the next write leaves the stamp behind |
 //!
 //! Mark and stamp are part of P's own inode, so a power cut keeps or loses them
@@ -130,6 +153,9 @@
 //!   keeps those behind him from doing so until his deadline.
 //! - Hard links and bind mounts cannot be seen: two such names are two targets,
 //!   and a replacement parts hard links.
+//! - An inner lock of the dead stays until somebody works under its target again,
+//!   or breaks it; it holds up nobody else.
+//! - A lease is measured by the clocks of those who look at it.
 //! - Waiting uses SIGURG on Unix to end a blocked call at its deadline. A
 //!   program with a handler of its own for SIGURG loses it.
 //!
@@ -137,7 +163,8 @@
 //!
 //! [`publish()`] and the types around it take input to a commit; [`survey()`]
 //! looks at locks, and [`break_lock`] removes dead ones; `lock.rs` is the
-//! protocol; `gate.rs` is S; `wait.rs` the only waiting loop; `verdict.rs` judges
+//! protocol, `lock/nested.rs` working under a lock, `lock/session.rs` locks that
+//! outlive their process, `token.rs` what names them; `gate.rs` is S; `wait.rs` the only waiting loop; `verdict.rs` judges
 //! what stands at P; `owner.rs` is the record; `target.rs` the names;
 //! `evidence.rs` what is known of a lock, in words; `sys` the only door to the
 //! system. Each knows only those after it.

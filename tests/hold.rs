@@ -726,3 +726,57 @@ fn whoever_dies_at_any_step_of_acquire_release_and_run_leaves_what_needs_no_huma
         assert!(deaths >= 5, "{step}: only {deaths} deaths");
     }
 }
+
+#[test]
+fn a_failure_at_any_step_of_acquire_and_run_leaves_nothing() {
+    for line in ["acquire --lease 1h f", "run f -- true"] {
+        for fault in ["EIO", "ENOSPC", "EINTR"] {
+            let mut reached = 0;
+            for n in 1.. {
+                let dir = Dir::new();
+                dir.file("f", "old");
+                let log = tempfile::NamedTempFile::new().unwrap();
+                let run = dir.dotlock().line(line).env("DOTLOCK_FAULT", format!("{fault}@{n}"));
+                let out = run.env("DOTLOCK_FAULT_LOG", log.path()).run();
+                let log = std::fs::read_to_string(log.path()).unwrap();
+                let context = format!("{line} {log}: {out:?}");
+                assert!(out.code == 0 || (out.code == 1 && fault != "EINTR" && !log.is_empty()), "{context}");
+                if out.code == 0 && line.starts_with("acquire") {
+                    dir.dotlock().args(["release", out.stdout.trim()]).run().ok();
+                }
+                // What could not be removed harms nobody.
+                dir.dotlock().line("write -n f").stdin("next").run().ok();
+                assert_eq!(dir.names(), ["f"], "{context}");
+                if log.is_empty() {
+                    break;
+                }
+                reached += 1;
+            }
+            assert!(reached > 5, "{line} {fault}: only {reached}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_to_a_waiter_ends_it_and_leaves_the_holders_files() {
+    if crate::signals::deaf() {
+        return;
+    }
+    let dir = Dir::new();
+    let held = holder(&dir, "run f");
+    let before = dir.names();
+    for line in ["acquire --lease 1h f", "run f -- true", "wait f", "write f"] {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::KILL] {
+            let mut waiter = dir.dotlock().line(line).stdin("new").start();
+            drop(waiter.stdin.take());
+            waiter.says("waiting for the lock");
+            kill_process(Pid::from_child(&waiter.child), signal).unwrap();
+            let status = waiter.child.wait().unwrap();
+            let number = std::os::unix::process::ExitStatusExt::signal(&status);
+            assert_eq!((number, dir.names()), (Some(signal.as_raw()), before.clone()), "{line}");
+        }
+    }
+    let_go(&dir, "gate");
+    assert_eq!(held.end().code, 0);
+    assert_eq!(dir.names(), ["gate"]);
+}

@@ -1,8 +1,9 @@
 //! The README's examples: every block marked `console` is run, in order, in
 //! one directory, and what it prints is compared.
 //!
-//! A line that begins with "$ " is a command; the lines up to the next one are
-//! what it prints. "..." there stands for anything.
+//! A line that begins with "$ " is a command, which lines that begin with "> "
+//! go on; the lines up to the next one are what it prints. "..." there stands for
+//! anything.
 
 use crate::harness::{Dir, Dotlock, has};
 use std::path::Path;
@@ -20,8 +21,11 @@ fn the_examples_do_what_the_readme_says() {
     let mut commands = 0;
     for block in text.split("```console\n").skip(1) {
         let block = block.split("```").next().unwrap();
-        for part in block.split("$ ").skip(1) {
-            let (command, expected) = part.split_once('\n').unwrap();
+        for part in format!("\n{block}").split("\n$ ").skip(1) {
+            let part = part.trim_end_matches('\n').to_owned() + "\n";
+            let end = part.find("\n> ").map_or(0, |_| part.rfind("\n> ").unwrap() + 1);
+            let (_, expected) = part[end..].split_once('\n').unwrap();
+            let command = &part[..part.len() - expected.len()].replace("\n> ", "\n");
             let run = Dotlock::new("sh", dir.path())
                 .env("PATH", &path)
                 .args(["-c", &format!("exec 2>&1; {command}")]);

@@ -83,7 +83,7 @@ impl Lock {
 ///
 /// # Errors
 /// [`Error::Lost`] if it is another's lock by now; [`Error::Refused`] if a
-/// command runs under it that will release it itself; as [`super::acquire`].
+/// command runs under it that will release it itself; as [`super::acquire()`].
 pub fn release(token: &Token, policy: &Policy) -> Result<Released> {
     let place = token.place();
     if sys::stat(place.lock_path()).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
