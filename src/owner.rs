@@ -187,6 +187,11 @@ impl Record {
         (self.secret.as_deref() == Some(secret)).then_some(self.purpose)
     }
 
+    /// Whether it is a script's: no process keeps its kernel lock.
+    pub fn is_session(&self) -> bool {
+        self.purpose == Purpose::Session
+    }
+
     /// Whether nobody works under the lock but its holder.
     pub fn is_for_itself(&self) -> bool {
         self.secret.is_none()
@@ -205,7 +210,7 @@ impl Record {
         }
         match self.life.as_ref().map(|there| sys::presence(self.pid, there, local)) {
             None => Life::KernelLock,
-            Some(Presence::Running) if self.purpose == Purpose::Session => {
+            Some(Presence::Running) if self.is_session() => {
                 Life::Lives("the process that it hangs on runs".into())
             }
             Some(Presence::Running) => Life::Lives("its process runs".into()),

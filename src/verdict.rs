@@ -114,7 +114,8 @@ pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
     let mut verdict = judge_free(&now, mark, left.proof(&now), local);
     // Those who work under a script's lock share its kernel lock with us, who
     // only look: its lease may be over, but theirs is not.
-    let shared = matches!(how, Look::Moment) && verdict.state == State::Stale;
+    let session = left.record.as_ref().is_some_and(Record::is_session);
+    let shared = session && matches!(how, Look::Moment) && verdict.state == State::Stale;
     if let Some(grip) = grip.as_ref().filter(|_| shared)
         && !sys::try_lock(&grip.0, false).map_err(look)?
     {

@@ -114,6 +114,7 @@ pub fn shell(text: &OsStr) -> Command {
 /// Those of [`Command::spawn`].
 pub fn spawn(command: &mut Command, apart: bool) -> io::Result<Child> {
     signal::default_on(libc::SIGCHLD);
+    signal::install_for_child();
     if apart {
         command.process_group(0);
     }

@@ -94,18 +94,23 @@ pub fn noted() -> Option<i32> {
     Some(NOTED.load(Ordering::SeqCst)).filter(|&n| n != 0)
 }
 
+/// Notes, from now on, every signal that would end this process and may be meant
+/// for a child that is about to be started.
+pub(super) fn install_for_child() {
+    install();
+    for signal in [libc::SIGUSR1, libc::SIGUSR2] {
+        if action(signal).sa_sigaction == libc::SIG_DFL {
+            set_action(signal, OURS as usize, libc::SA_RESTART | libc::SA_SIGINFO);
+        }
+    }
+}
+
 /// Passes every ending signal on to a child from now on, as kill(2) takes it; 0
 /// ends that. One that came while the child was being started is passed on now.
 pub(super) fn forward_to(child: i32) {
     FORWARD.store(child, Ordering::SeqCst);
     if child == 0 {
         return;
-    }
-    install();
-    for signal in [libc::SIGUSR1, libc::SIGUSR2] {
-        if action(signal).sa_sigaction == libc::SIG_DFL {
-            set_action(signal, OURS as usize, libc::SA_RESTART | libc::SA_SIGINFO);
-        }
     }
     let early = NOTED.swap(0, Ordering::SeqCst);
     if early != 0 {
