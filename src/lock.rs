@@ -376,7 +376,7 @@ impl Lock {
         list.entries.retain(|e| !Arc::ptr_eq(e, &self.entry));
         let Things { gate, .. } = std::mem::take(&mut *self.entry.things());
         // A stamp that cannot be taken off means nothing on a target.
-        if stamped {
+        if stamped || !marked {
             let _ = sys::unstamp(staged);
         }
         if let Some(gate) = gate {

@@ -38,7 +38,7 @@ const STICKY: u32 = 0o1000;
 const SECOND: u32 = 0o1300;
 /// Whether files can bear marks here. BSD and macOS clear the sticky bit of
 /// files, or refuse it.
-pub(crate) const KEEPS_MARKS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+const KEEPS_MARKS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 impl Mark {
     fn of(mode: u32) -> Mark {

@@ -39,8 +39,6 @@ use windows_sys::core::BOOL;
 /// Whether a process that blocks on a kernel lock is woken when it is free.
 /// Nobody can wait for a sharing mode.
 pub(crate) const WAKES: bool = false;
-/// Whether files can bear marks here: on some file systems, as [`fstat`] tells.
-pub(crate) const KEEPS_MARKS: bool = true;
 
 /// What a holder of a kernel lock lets others do meanwhile.
 const HELD: u32 = fs::FILE_SHARE_READ | fs::FILE_SHARE_DELETE;
@@ -84,7 +82,9 @@ fn open_for(path: &Path, access: u32) -> io::Result<File> {
 /// Creates the lock file P, which must not exist, born with `mark` and with its
 /// kernel lock.
 pub(crate) fn create_lock(path: &Path, mark: Mark) -> io::Result<File> {
-    create(path, mark.birth_attributes())
+    let file = create(path, mark.birth_attributes())?;
+    identity::name_by_time(&file)?;
+    Ok(file)
 }
 
 /// Creates S, which must not exist, with its kernel lock; readable by whom the

@@ -7,7 +7,7 @@ use std::io;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::AsRawHandle;
 use std::path::{Component, Path, PathBuf, Prefix};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::SystemServices::{FILE_SUPPORTS_USN_JOURNAL, IO_REPARSE_TAG_AF_UNIX};
@@ -31,6 +31,10 @@ const UNMARKING: [&str; 3] = ["FAT", "FAT32", "exFAT"];
 
 /// Between 1601, where Windows begins to count, and 1970, in 100 ns.
 const EPOCH: i64 = 116_444_736_000_000_000;
+
+/// From here on, the year 2255, a time of last access is a name and no time: in
+/// 100 ns since 1601.
+const NO_CLOCK_SHOWS: i64 = 238_868 * 86_400 * 10_000_000;
 
 impl Mark {
     fn of(attributes: u32, volume: &Volume) -> Mark {
@@ -108,7 +112,11 @@ pub(crate) fn fstat(file: &File) -> io::Result<Stat> {
     // on NTFS how often the rest was used. What is finer than the clock's
     // 100 ns repeats that, and is never 0: no other time equals a birth.
     let finer = |time: u64| time + 1 + (number >> 48) % 99;
-    let birth = nanos(basic.CreationTime).filter(|_| volume.keeps_births()).map(finer);
+    let birth = match volume.keeps_births() {
+        true => nanos(basic.CreationTime).map(finer),
+        // What `name_by_time` has given it.
+        false => nanos(basic.LastAccessTime).filter(|_| basic.LastAccessTime >= NO_CLOCK_SHOWS),
+    };
     Ok(Stat {
         id: FileId { volume: info.dwVolumeSerialNumber.into(), number, birth },
         kind,
@@ -142,9 +150,13 @@ pub(super) fn basic(file: &File) -> io::Result<fs::FILE_BASIC_INFO> {
 pub(super) fn set_attributes(file: &File, attributes: u32) -> io::Result<()> {
     // Zero means "as it was": no attribute at all has a name of its own.
     let attributes = if attributes == 0 { fs::FILE_ATTRIBUTE_NORMAL } else { attributes };
-    let info = fs::FILE_BASIC_INFO { FileAttributes: attributes, ..Default::default() };
-    let size = size_of_val(&info) as u32;
-    let from = (&raw const info).cast();
+    set_basic(file, &fs::FILE_BASIC_INFO { FileAttributes: attributes, ..Default::default() })
+}
+
+/// Sets the times and attributes that are not zero.
+fn set_basic(file: &File, info: &fs::FILE_BASIC_INFO) -> io::Result<()> {
+    let size = size_of_val(info) as u32;
+    let from = (&raw const *info).cast();
     // SAFETY: `from` has `size` bytes, of the structure that belongs to the class.
     check(unsafe { fs::SetFileInformationByHandle(file.as_raw_handle(), fs::FileBasicInfo, from, size) })
 }
@@ -177,6 +189,36 @@ pub(crate) fn set_mode(file: &File, _mode: u32, marked: bool) -> io::Result<()> 
 pub(crate) fn set_mark(file: &File, mark: Mark) -> io::Result<()> {
     let change = || set_attributes(file, basic(file)?.FileAttributes & !FIRST | mark.birth_attributes());
     again(Op::Mode, change)
+}
+
+/// Gives a new lock file a name that no other ever has, where neither mark nor
+/// birth would tell it from a later file with its number: a time of last access
+/// that no clock shows. Writing does not change that, and whoever reads sets it
+/// to the present, which makes the lock a stranger's, not a stranger's lock ours.
+///
+/// Wine is such a system, and drivers that call theirs NTFS.
+pub(super) fn name_by_time(file: &File) -> io::Result<()> {
+    if Volume::of(file).is_ok_and(|v| v.keeps_births()) {
+        return Ok(());
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() / 100;
+    // A tick is of one process, and a process makes one lock in a tick.
+    let tick = i64::try_from(now % 100_000_000_000_000).unwrap_or_default() * 64;
+    let name = tick + i64::from(std::process::id() / 4 % 64);
+    again(Op::Attribute, || set_access_time(file, NO_CLOCK_SHOWS + name))
+}
+
+/// Makes the time of last access a time again.
+pub(super) fn unname(file: &File) -> io::Result<()> {
+    if basic(file)?.LastAccessTime < NO_CLOCK_SHOWS {
+        return Ok(());
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() / 100;
+    again(Op::Attribute, || set_access_time(file, EPOCH + i64::try_from(now).unwrap_or_default()))
+}
+
+fn set_access_time(file: &File, time: i64) -> io::Result<()> {
+    set_basic(file, &fs::FILE_BASIC_INFO { LastAccessTime: time, ..Default::default() })
 }
 
 /// What a volume says of its file system.

@@ -1,6 +1,6 @@
 //! What a new file takes over from the one that it replaces.
 
-use super::identity::{basic, set_attributes};
+use super::identity::{basic, set_attributes, unname};
 use super::{EVERYTHING, check, narrow, open_for, refuse_read_only, wide};
 use crate::sys::{Op, Stat, again};
 use std::fs::File;
@@ -56,9 +56,9 @@ pub(crate) fn stamp(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// There is no stamp.
-pub(crate) fn unstamp(_: &File) -> io::Result<()> {
-    Ok(())
+/// There is no stamp, but there may be a name that only a lock has.
+pub(crate) fn unstamp(file: &File) -> io::Result<()> {
+    unname(file)
 }
 
 /// There is no stamp.
