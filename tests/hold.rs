@@ -444,14 +444,14 @@ fn a_lock_of_ones_own_ancestor_is_not_waited_for() {
 #[test]
 fn two_orders_by_nesting_end_with_a_message_that_names_both() {
     let dir = Dir::new();
-    fifo(&dir, "ready");
-    let inner = |file: &str| format!("echo held >&2; read x < ready; dotlock run -w 1 {file} -- true");
+    ["to-a", "to-b"].map(|name| fifo(&dir, name));
+    let inner = |file: &str| format!("echo held >&2; read x < to-{file}; dotlock run -w 1 {file} -- true");
     let mut one = run(&dir, "run a", &inner("b")).start();
     let mut two = run(&dir, "run b", &inner("a")).start();
     one.says("held");
     two.says("held");
-    let_go(&dir, "ready");
-    let_go(&dir, "ready");
+    let_go(&dir, "to-a");
+    let_go(&dir, "to-b");
     let (one, two) = (one.end(), two.end());
     // The first to give up lets the other in, or both give up.
     let busy: Vec<_> =
