@@ -1,8 +1,8 @@
 //! What is known of a lock, as data and in words: who holds it, what it comes
 //! to, and how that is known.
 
-use crate::sys::{FileId, Stat};
-use std::path::Path;
+use crate::sys::{self, FileId, Stat};
+use std::path::{MAIN_SEPARATOR, Path};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Who holds a lock, as its record says. Control characters are taken out.
@@ -154,10 +154,10 @@ impl Verdict {
 /// A path as one word for a shell; what cannot be shown is replaced.
 fn shell_quoted(path: &Path) -> String {
     let text = show(path);
-    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%~".contains(c);
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%~".contains(c) || c == MAIN_SEPARATOR;
     // A shell would take "~" at the beginning for somebody's home.
     let word = !text.is_empty() && !text.starts_with('~') && text.chars().all(plain);
-    if word { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if word { text } else { sys::shell_quoted(&text) }
 }
 
 /// A path for a message: control characters, which a terminal would obey, are

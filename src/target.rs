@@ -175,6 +175,9 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     if path.as_os_str().is_empty() {
         return Err(Error::refused(path, "the name is empty"));
     }
+    if let Some(why) = sys::unfit(path) {
+        return Err(Error::refused(path, why));
+    }
     std::path::absolute(path).map_err(Error::io("resolve", path))
 }
 

@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 #![allow(clippy::disallowed_methods, reason = "tests do to files what others do")]
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, unused_imports, unused_mut, reason = "some tests are for Linux only")
+)]
 
 mod cli;
+#[cfg(unix)]
+mod console;
 mod contention;
 mod faults;
 #[cfg(unix)]
@@ -12,7 +18,6 @@ mod generated;
 mod harness;
 #[cfg(unix)]
 mod hold;
-#[cfg(unix)]
 mod hostile;
 #[cfg(unix)]
 mod inspect;
@@ -22,6 +27,7 @@ mod kills;
 #[cfg(unix)]
 mod metadata;
 mod names;
+#[cfg(unix)]
 mod readme;
 #[cfg(unix)]
 mod signals;

@@ -112,6 +112,35 @@ impl Dotlock {
     }
 }
 
+/// Commands that every system has, by what they do.
+pub mod command {
+    fn words(unix: [&str; 3], windows: &str) -> Vec<String> {
+        let on_windows = ["cmd", "/d", "/c", windows];
+        let words = if cfg!(windows) { on_windows.as_slice() } else { unix.as_slice() };
+        words.iter().map(|&w| w.to_owned()).collect()
+    }
+
+    /// Prints a line.
+    pub fn echo(text: &str) -> Vec<String> {
+        words(["sh", "-c", &format!("echo '{text}'")], &format!("echo {text}"))
+    }
+
+    /// Prints a file.
+    pub fn cat(file: &str) -> Vec<String> {
+        words(["sh", "-c", &format!("cat '{file}'")], &format!("type {file}"))
+    }
+
+    /// Does nothing.
+    pub fn nothing() -> Vec<String> {
+        words(["sh", "-c", ":"], "rem")
+    }
+
+    /// Prints something and fails.
+    pub fn fail(code: u8) -> Vec<String> {
+        words(["sh", "-c", &format!("echo half; exit {code}")], &format!("echo half& exit {code}"))
+    }
+}
+
 /// What a run came to.
 #[derive(Debug)]
 pub struct Outcome {
@@ -194,13 +223,28 @@ pub struct Worker {
 const ROLE: &str = "DOTLOCK_TEST_ROLE";
 const MARK: &str = "worker says: ";
 
+/// What runs a role: the program and its arguments.
+pub fn role() -> Vec<std::ffi::OsString> {
+    let program = std::env::current_exe().unwrap();
+    [program.as_os_str(), "--exact".as_ref(), "harness::worker".as_ref(), "--nocapture".as_ref()]
+        .map(OsStr::to_owned)
+        .to_vec()
+}
+
+/// Says in the environment which role it is.
+pub fn set_role(command: &mut Command, role: &str, args: &[&OsStr]) {
+    command.env(ROLE, role);
+    for (i, arg) in args.iter().enumerate() {
+        command.env(format!("DOTLOCK_TEST_ARG{i}"), arg);
+    }
+}
+
 impl Worker {
-    pub fn start(role: &str, args: &[&OsStr]) -> Worker {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "harness::worker", "--nocapture"]).env(ROLE, role);
-        for (i, arg) in args.iter().enumerate() {
-            command.env(format!("DOTLOCK_TEST_ARG{i}"), arg);
-        }
+    pub fn start(name: &str, args: &[&OsStr]) -> Worker {
+        let words = role();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        set_role(&mut command, name, args);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Worker { child, to, from }
@@ -264,6 +308,7 @@ fn worker() {
 }
 
 const ROLES: &[(&str, fn())] = &[
+    ("bump", super::contention::bump),
     ("count", super::contention::count),
     ("contend", super::takeover::contend),
     ("configure", super::interop::configure),

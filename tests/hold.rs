@@ -444,7 +444,8 @@ fn a_lock_of_ones_own_ancestor_is_not_waited_for() {
 #[test]
 fn two_orders_by_nesting_end_with_a_message_that_names_both() {
     let dir = Dir::new();
-    ["to-a", "to-b"].map(|name| fifo(&dir, name));
+    fifo(&dir, "to-a");
+    fifo(&dir, "to-b");
     let inner = |file: &str| format!("echo held >&2; read x < to-{file}; dotlock run -w 1 {file} -- true");
     let mut one = run(&dir, "run a", &inner("b")).start();
     let mut two = run(&dir, "run b", &inner("a")).start();

@@ -1,11 +1,18 @@
 //! A directory in which others have put what they like.
 
-use crate::harness::{Dir, Dotlock, lacks_right};
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
+use crate::harness::Dir;
+#[cfg(unix)]
+use crate::harness::{Dotlock, lacks_right};
+use std::fs::File;
 use std::path::Path;
-use std::process::Command;
+#[cfg(unix)]
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink},
+    process::Command,
+};
 
+#[cfg(unix)]
 fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
@@ -24,14 +31,17 @@ fn survives(dir: &Dir, code: i32, words: &[&str]) {
 #[test]
 fn no_plain_file_in_place_of_the_lock_is_no_lock() {
     type Make = fn(&Path);
-    let make: [(Make, &str); 4] = [
-        (|p| symlink("/etc/passwd", p).unwrap(), "a symbolic link"),
-        (|p| symlink("/nonexistent/x", p).unwrap(), "a symbolic link"),
-        (fifo, "a FIFO"),
+    let make: &[(Make, &str)] = &[
         (|p| std::fs::create_dir(p).unwrap(), "a directory"),
+        #[cfg(unix)]
+        (|p| symlink("/etc/passwd", p).unwrap(), "a symbolic link"),
+        #[cfg(unix)]
+        (|p| symlink("/nonexistent/x", p).unwrap(), "a symbolic link"),
+        #[cfg(unix)]
+        (fifo, "a FIFO"),
     ];
     for name in ["f.lock", "f~owner.lock"] {
-        for (make, word) in make {
+        for (make, word) in make.iter().copied() {
             let dir = Dir::new();
             dir.file("f", "old");
             make(&dir.join(name));
@@ -41,6 +51,7 @@ fn no_plain_file_in_place_of_the_lock_is_no_lock() {
 }
 
 #[test]
+#[cfg(unix)]
 fn a_socket_in_place_of_the_gate_is_refused() {
     let dir = Dir::new();
     dir.file("f", "old");
@@ -61,6 +72,7 @@ fn a_huge_lock_is_not_read_and_a_huge_gate_is_used() {
 }
 
 #[test]
+#[cfg(unix)]
 fn nothing_of_a_hostile_record_reaches_the_terminal() {
     let dir = Dir::new();
     dir.file("f", "old");
@@ -87,6 +99,7 @@ fn nothing_of_a_hostile_record_reaches_the_terminal() {
 }
 
 #[test]
+#[cfg(unix)]
 fn a_name_with_control_characters_is_shown_without() {
     let dir = Dir::new();
     let out = dir.dotlock().args(["write", "no\x1b[31m/f"]).stdin("x").run().fails(1, &["no such directory"]);
@@ -97,21 +110,30 @@ fn a_name_with_control_characters_is_shown_without() {
 fn what_is_no_plain_file_is_no_target() {
     let dir = Dir::new();
     std::fs::create_dir(dir.join("d")).unwrap();
-    fifo(&dir.join("p"));
-    symlink("d", dir.join("l")).unwrap();
-    for (name, word) in
-        [("d", "a directory"), ("l", "a directory"), ("p", "a FIFO"), ("/dev/null", "a device")]
+    let mut what = vec![("d", "a directory")];
+    #[cfg(unix)]
     {
+        fifo(&dir.join("p"));
+        symlink("d", dir.join("l")).unwrap();
+        what.extend([("l", "a directory"), ("p", "a FIFO"), ("/dev/null", "a device")]);
+    }
+    for (name, word) in &what {
         dir.dotlock().args(["write", name]).stdin("x").run().fails(1, &["cannot replace", word]);
+    }
+    #[cfg(windows)]
+    for name in ["NUL", "con.txt", "d/COM1", "LPT¹", "ff:stream", "CONIN$"] {
+        dir.dotlock().args(["write", name]).stdin("x").run().fails(3, &["refused"]);
     }
     dir.dotlock().line("write no/such/f").stdin("x").run().fails(1, &["no such directory", "--parents"]);
     dir.dotlock().line("write .").stdin("x").run().fails(1, &["a directory"]);
-    assert_eq!(dir.names(), ["d", "l", "p"]);
+    assert_eq!(dir.names(), if cfg!(unix) { vec!["d", "l", "p"] } else { vec!["d"] });
 }
 
+#[cfg(unix)]
 /// The program for another user, in a place within his reach.
 pub struct Nobody(tempfile::TempDir);
 
+#[cfg(unix)]
 impl Nobody {
     /// `None` if we may not become another user.
     pub fn new() -> Option<Nobody> {
@@ -149,6 +171,7 @@ impl Nobody {
 }
 
 #[test]
+#[cfg(unix)]
 fn another_users_files_in_a_shared_directory_stop_nobody_for_good() {
     let Some(nobody) = Nobody::new() else { return };
     let protected = Path::new("/proc/sys/fs/protected_regular");
@@ -194,6 +217,7 @@ fn another_users_files_in_a_shared_directory_stop_nobody_for_good() {
 }
 
 #[test]
+#[cfg(unix)]
 fn in_a_directory_without_permission_nothing_is_made() {
     let dir = Dir::new();
     dir.file("f", "old");

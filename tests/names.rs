@@ -80,6 +80,47 @@ fn a_name_that_is_no_utf8_behaves() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
+/// Names that differ in case only lead to one file there, so to one lock.
+#[test]
+#[cfg(windows)]
+fn twins_by_case_have_one_lock() {
+    let dir = Dir::new();
+    dir.file("File.txt", "old");
+    let lock = dotlock::acquire(dir.join("FILE.TXT"), &Policy::default()).unwrap();
+    dir.dotlock().line("write -n file.txt").stdin("x").run().fails(75, &["is locked"]);
+    dir.dotlock().line("run -n file.TXT -- cmd /c rem").run().fails(75, &["is locked"]);
+    lock.roll_back();
+    dir.dotlock().line("write -n file.txt").stdin("new").run().ok();
+    // A dot at the end is no part of the name.
+    dir.dotlock().line("write -n file.txt.").stdin("newer").run().ok();
+    assert_eq!((dir.read("File.txt").as_str(), dir.names().len()), ("newer", 1));
+}
+
+#[test]
+#[cfg(windows)]
+fn a_long_path_behaves() {
+    let dir = Dir::new();
+    let deep = (0..8).fold(String::new(), |path, n| path + &format!("{n}{}/", "d".repeat(40)));
+    dir.dotlock().args(["write", "--parents", &format!("{deep}f")]).stdin("x").run().ok();
+    assert_eq!(dir.read(&format!("{deep}f")), "x");
+}
+
+#[test]
+#[cfg(windows)]
+fn a_read_only_file_is_not_replaced() {
+    let dir = Dir::new();
+    let file = dir.file("f", "old");
+    let mut rights = file.metadata().unwrap().permissions();
+    rights.set_readonly(true);
+    std::fs::set_permissions(&file, rights).unwrap();
+    dir.dotlock().line("write f").stdin("new").run().fails(1, &["read-only", "attrib -r"]);
+    assert_eq!((dir.read("f").as_str(), dir.names()), ("old", vec!["f".to_owned()]));
+    let mut rights = file.metadata().unwrap().permissions();
+    #[expect(clippy::permissions_set_readonly_false, reason = "on Windows it gives nobody else rights")]
+    rights.set_readonly(false);
+    std::fs::set_permissions(&file, rights).unwrap();
+}
+
 #[test]
 fn what_may_not_be_a_target_is_refused_before_anything_is_made() {
     let dir = Dir::new();

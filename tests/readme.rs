@@ -9,7 +9,6 @@ use crate::harness::{Dir, Dotlock, has};
 use std::path::Path;
 
 #[test]
-#[cfg(unix)]
 fn the_examples_do_what_the_readme_says() {
     if !has("jq") {
         return;

@@ -24,6 +24,10 @@ pub(crate) enum Op {
     Copy,
     Owner,
     Mode,
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+        expect(dead_code, reason = "no extended attributes there")
+    )]
     Attribute,
     SyncFile,
     SyncDir,

@@ -113,6 +113,11 @@ fn create(path: &Path, mode: u32) -> io::Result<File> {
     again(Op::Create, || options.open(path))
 }
 
+/// Why no file can have the name that `path`, as it was given, ends with: any can.
+pub(crate) fn unfit(_: &Path) -> Option<String> {
+    None
+}
+
 /// Whether `error` from creating `path` says that somebody has it, rather than
 /// that it cannot be made. sshfs says EPERM for EEXIST.
 pub(crate) fn is_contended(error: &io::Error, path: &Path) -> bool {
@@ -232,6 +237,11 @@ pub(crate) fn set_mark(file: &File, mark: Mark) -> io::Result<()> {
 /// Sets the time of a file's last modification.
 pub(crate) fn set_modified(file: &File, time: SystemTime) -> io::Result<()> {
     again(Op::Touch, || file.set_modified(time))
+}
+
+/// `text` as one word for sh.
+pub(crate) fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// A path from the bytes of its name; `None` if no path can be so.

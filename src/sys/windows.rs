@@ -124,6 +124,25 @@ fn is_pending(error: &io::Error) -> bool {
     }
 }
 
+/// Why no file can have the name that `path`, as it was given, ends with: it is
+/// that of a device or of a stream. (A dot or a blank at the end is taken off when
+/// the path is made absolute, so that a file has one lock.)
+pub(crate) fn unfit(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy();
+    // What comes after a dot does not matter, as older systems have it.
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let numbered = stem.strip_prefix("COM").or(stem.strip_prefix("LPT"));
+    let is_device = matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$")
+        || numbered.is_some_and(|n| n.chars().count() == 1 && n.contains(|c| "123456789¹²³".contains(c)));
+    if is_device {
+        return Some(format!("{stem} is the name of a device on Windows"));
+    }
+    if name.contains(':') {
+        return Some("this is the name of a stream of a file; name the file itself".to_owned());
+    }
+    None
+}
+
 /// Whether `error` says that somebody has the file open and does not share it.
 fn is_violation(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(|code| code as u32);
@@ -176,6 +195,11 @@ pub(crate) fn set_modified(file: &File, time: SystemTime) -> io::Result<()> {
     again(Op::Touch, || file.set_modified(time))
 }
 
+/// `text` as one word for cmd and PowerShell alike; no name has such a quote in it.
+pub(crate) fn shell_quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
 /// A path from the bytes of its name; `None` if no path can be so.
 pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
     String::from_utf8(bytes).ok().filter(|s| !s.contains('\0')).map(Into::into)
@@ -189,7 +213,7 @@ pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
 pub(crate) fn rename(from: &Path, to: &Path, _open: &File) -> io::Result<()> {
     let call = || {
         refuse_read_only(to)?;
-        patiently(Duration::from_secs(2), || std::fs::rename(from, to))
+        patiently(to, || std::fs::rename(from, to))
     };
     again(Op::Rename, call)
 }
@@ -207,10 +231,10 @@ fn refuse_read_only(path: &Path) -> io::Result<()> {
 /// Renames `from` to `to`, which must not exist.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     // std's own would replace it.
-    let (from, to) = (wide(from), wide(to));
+    let (source, from, to) = (from, wide(from), wide(to));
     // SAFETY: both strings end with a zero.
     let call = || check(unsafe { fs::MoveFileExW(from.as_ptr(), to.as_ptr(), 0) });
-    again(Op::Rename, || patiently(Duration::from_secs(1), call))
+    again(Op::Rename, || patiently(source, call))
 }
 
 /// Removes a name; tries again for a while if somebody has the file open.
@@ -220,28 +244,39 @@ pub(crate) fn unlink(path: &Path) -> io::Result<()> {
         Err(e) if is_pending(&e) => Ok(()),
         done => done,
     };
-    again(Op::Unlink, || patiently(Duration::from_secs(1), remove))
+    again(Op::Unlink, || patiently(path, remove))
 }
 
-/// Calls again, for about as long as `limit`, while somebody seems to have the
-/// file open.
-fn patiently(limit: Duration, mut call: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+/// How long a call is tried again while somebody has the file open. Readers come
+/// and go; one that stays has a reason that waiting does not change.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Calls again, for about as long as [`PATIENCE`], while somebody seems to have
+/// the file `path` open.
+fn patiently(path: &Path, mut call: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     let begun = Instant::now();
-    let mut pause = Duration::from_millis(1);
+    let mut tries = 0;
     loop {
         match call() {
             Err(e) if is_violation(&e) || e.kind() == io::ErrorKind::PermissionDenied => {
-                if begun.elapsed() >= limit {
-                    let why = "perhaps a program has it open without sharing its deletion: a reader of it, \
-                               an indexer, a virus scanner";
+                if begun.elapsed() >= PATIENCE {
+                    let by = processes::users_of(path);
+                    let why = if by.is_empty() {
+                        "perhaps a program has it open without sharing its deletion: a reader of it, \
+                         an indexer, a virus scanner"
+                            .to_owned()
+                    } else {
+                        format!("it is in use by {}", by.join(", "))
+                    };
                     return Err(io::Error::new(e.kind(), format!("{e}; {why}")));
                 }
             }
             done => return done,
         }
-        std::thread::sleep(pause);
-        // Where readers keep coming, the gaps between them are short.
-        pause = (pause * 3 / 2).min(Duration::from_millis(10));
+        // Where readers keep coming, the gaps between them are short: to meet one
+        // it is tried often, at first without a pause.
+        tries += 1;
+        if tries < 8 { std::thread::yield_now() } else { std::thread::sleep(Duration::from_millis(1)) }
     }
 }
 

@@ -32,6 +32,7 @@ pub fn note() {
 pub fn arm() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        signal::set_hook(clean_up);
         signal::install();
         signal::masked(|| {
             // Without a thread for it, signals are still noted.

@@ -53,7 +53,7 @@ fn remind<T>(end: Instant, blocks: impl FnOnce() -> io::Result<T>) -> io::Result
         }
     }
     let spec = |time: Duration| libc::timespec {
-        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_sec: time.as_secs().try_into().unwrap_or(i32::MAX.into()),
         tv_nsec: time.subsec_nanos().into(),
     };
     let left = end.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));

