@@ -62,7 +62,8 @@ fn a_hundred_rapid_writes_of_one_json_file_by_four_workers() {
             let dir = &dir;
             scope.spawn(move || {
                 for turn in 0..25 {
-                    let session = serde_json::json!({ "worker": worker, "turn": turn, "log": vec!["x"; 100] });
+                    let session =
+                        serde_json::json!({ "worker": worker, "turn": turn, "log": vec!["x"; 100] });
                     let write = dir.dotlock().line("locked-write -q session.json").stdin(session.to_string());
                     write.run().ok();
                     // Whoever reads it meanwhile reads a whole one.

@@ -57,7 +57,8 @@ pub(super) fn users_of(path: &Path) -> Vec<String> {
             return Vec::new();
         }
         let nothing = std::ptr::null();
-        let mut status = manager::RmRegisterResources(session, 1, &name.as_ptr(), 0, nothing, 0, nothing.cast());
+        let mut status =
+            manager::RmRegisterResources(session, 1, &name.as_ptr(), 0, nothing, 0, nothing.cast());
         if status == ERROR_SUCCESS {
             status = manager::RmGetList(session, &mut needed, &mut got, users.as_mut_ptr(), &mut reasons);
         }
