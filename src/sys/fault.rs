@@ -25,8 +25,8 @@ pub(crate) enum Op {
     Owner,
     Mode,
     #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
-        expect(dead_code, reason = "no extended attributes there")
+        not(any(target_os = "linux", target_os = "android", target_vendor = "apple", windows)),
+        expect(dead_code, reason = "no attributes there")
     )]
     Attribute,
     SyncFile,
