@@ -28,6 +28,9 @@ complete -c dotlock -n "__fish_dotlock_needs_command" -s h -l help -d 'Print hel
 complete -c dotlock -n "__fish_dotlock_needs_command" -s V -l version -d 'Print version'
 complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "locked-write" -d 'Replace a file by standard input, another file, or a command\'s output'
 complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "write" -d 'Replace a file by standard input, another file, or a command\'s output'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "update" -d 'Change a file by a command that reads it and prints what it is to become'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "edit" -d 'Change a file in an editor, under its lock'
+complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "restore" -d 'Put a backup back, under the lock'
 complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "run" -d 'Hold the locks of files or directories while a command runs'
 complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "acquire" -d 'Acquire locks for the following commands of a script'
 complete -c dotlock -n "__fish_dotlock_needs_command" -f -a "release" -d 'Give back locks that \'acquire\' has taken'
@@ -51,10 +54,17 @@ complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l mode -d
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l sync -d 'What is to survive a power cut' -r -f -a "full\t'Content and name'
 data\t'The file is the old one or the new one, whole'
 none\t'Nothing is promised'"
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l if-match -d 'Write only if FILE is \'absent\', \'present\', or has that content: sha256:HEX' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l validate -d 'Write only if CMD, a line for sh, exits with 0' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l backup -d 'Keep the old content as FILE.bak, FILE with SUFFIX, or \'numbered\' (FILE.~1~)' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l keep -d 'Of numbered backups, keep the last N' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -s n -l nonblock -d 'Do not wait: the same as --wait 0'
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l no-break -d 'Do not remove locks, not even those whose owner is provably gone'
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l parents -d 'Make the directories that are missing'
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l allow-empty -d 'Let a file that is not empty become empty'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l skip-unchanged -d 'Do nothing if FILE has this content and these permissions already'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l refuse-hardlinked -d 'Refuse a FILE with several names (hard links), which would be parted'
+complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l overwrite -d 'Write into FILE if it cannot be replaced, being a mount point of its own'
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -l json -d 'Print what was done as one JSON document'
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -s v -l verbose -d 'Say when the lock is acquired and released'
 complete -c dotlock -n "__fish_dotlock_using_subcommand locked-write" -s q -l quiet -d 'Say nothing but errors'
@@ -74,15 +84,113 @@ complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l mode -d 'Permi
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l sync -d 'What is to survive a power cut' -r -f -a "full\t'Content and name'
 data\t'The file is the old one or the new one, whole'
 none\t'Nothing is promised'"
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l if-match -d 'Write only if FILE is \'absent\', \'present\', or has that content: sha256:HEX' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l validate -d 'Write only if CMD, a line for sh, exits with 0' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l backup -d 'Keep the old content as FILE.bak, FILE with SUFFIX, or \'numbered\' (FILE.~1~)' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l keep -d 'Of numbered backups, keep the last N' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s n -l nonblock -d 'Do not wait: the same as --wait 0'
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l no-break -d 'Do not remove locks, not even those whose owner is provably gone'
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l parents -d 'Make the directories that are missing'
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l allow-empty -d 'Let a file that is not empty become empty'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l skip-unchanged -d 'Do nothing if FILE has this content and these permissions already'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l refuse-hardlinked -d 'Refuse a FILE with several names (hard links), which would be parted'
+complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l overwrite -d 'Write into FILE if it cannot be replaced, being a mount point of its own'
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -l json -d 'Print what was done as one JSON document'
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s v -l verbose -d 'Say when the lock is acquired and released'
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s q -l quiet -d 'Say nothing but errors'
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dotlock -n "__fish_dotlock_using_subcommand write" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -s w -l wait -l timeout -d 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or \'forever\'' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -s E -l conflict-exit-code -d 'Exit with N when the lock was not free in time' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l retries -d 'Try at most N times after the first; the earlier limit wins' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l min-delay -d 'Shortest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l max-delay -d 'Longest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l stale-after -d 'Also remove a lock of which nothing can be proven, once it is this old' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l lock-file -d 'Use PATH as the lock; for a write it must be on the file system of FILE' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l label -d 'Tell others TEXT about this holder' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l token -d 'Work under a lock that \'acquire\' has taken' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l mode -d 'Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l sync -d 'What is to survive a power cut' -r -f -a "full\t'Content and name'
+data\t'The file is the old one or the new one, whole'
+none\t'Nothing is promised'"
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l if-match -d 'Write only if FILE is \'absent\', \'present\', or has that content: sha256:HEX' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l validate -d 'Write only if CMD, a line for sh, exits with 0' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l backup -d 'Keep the old content as FILE.bak, FILE with SUFFIX, or \'numbered\' (FILE.~1~)' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l keep -d 'Of numbered backups, keep the last N' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l create -d 'Begin with nothing if FILE does not exist'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l in-place -d 'Give CMD the path of a private copy for \'{}\', and take what it makes of that'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -s n -l nonblock -d 'Do not wait: the same as --wait 0'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l no-break -d 'Do not remove locks, not even those whose owner is provably gone'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l parents -d 'Make the directories that are missing'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l allow-empty -d 'Let a file that is not empty become empty'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l skip-unchanged -d 'Do nothing if FILE has this content and these permissions already'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l refuse-hardlinked -d 'Refuse a FILE with several names (hard links), which would be parted'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l overwrite -d 'Write into FILE if it cannot be replaced, being a mount point of its own'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -l json -d 'Print what was done as one JSON document'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -s v -l verbose -d 'Say when the lock is acquired and released'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -s q -l quiet -d 'Say nothing but errors'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand update" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -s w -l wait -l timeout -d 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or \'forever\'' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -s E -l conflict-exit-code -d 'Exit with N when the lock was not free in time' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l retries -d 'Try at most N times after the first; the earlier limit wins' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l min-delay -d 'Shortest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l max-delay -d 'Longest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l stale-after -d 'Also remove a lock of which nothing can be proven, once it is this old' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l lock-file -d 'Use PATH as the lock; for a write it must be on the file system of FILE' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l label -d 'Tell others TEXT about this holder' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l token -d 'Work under a lock that \'acquire\' has taken' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l mode -d 'Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l sync -d 'What is to survive a power cut' -r -f -a "full\t'Content and name'
+data\t'The file is the old one or the new one, whole'
+none\t'Nothing is promised'"
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l if-match -d 'Write only if FILE is \'absent\', \'present\', or has that content: sha256:HEX' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l validate -d 'Write only if CMD, a line for sh, exits with 0' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l backup -d 'Keep the old content as FILE.bak, FILE with SUFFIX, or \'numbered\' (FILE.~1~)' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l keep -d 'Of numbered backups, keep the last N' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -s n -l nonblock -d 'Do not wait: the same as --wait 0'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l no-break -d 'Do not remove locks, not even those whose owner is provably gone'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l parents -d 'Make the directories that are missing'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l allow-empty -d 'Let a file that is not empty become empty'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l skip-unchanged -d 'Do nothing if FILE has this content and these permissions already'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l refuse-hardlinked -d 'Refuse a FILE with several names (hard links), which would be parted'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l overwrite -d 'Write into FILE if it cannot be replaced, being a mount point of its own'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -l json -d 'Print what was done as one JSON document'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -s v -l verbose -d 'Say when the lock is acquired and released'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -s q -l quiet -d 'Say nothing but errors'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand edit" -s V -l version -d 'Print version'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l from -d 'The backup, or any other file' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l suffix -d 'The suffix of backups that are not numbered' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -s w -l wait -l timeout -d 'Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or \'forever\'' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -s E -l conflict-exit-code -d 'Exit with N when the lock was not free in time' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l retries -d 'Try at most N times after the first; the earlier limit wins' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l min-delay -d 'Shortest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l max-delay -d 'Longest pause between tries, where nothing can wake us' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l stale-after -d 'Also remove a lock of which nothing can be proven, once it is this old' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l lock-file -d 'Use PATH as the lock; for a write it must be on the file system of FILE' -r -F
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l label -d 'Tell others TEXT about this holder' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l token -d 'Work under a lock that \'acquire\' has taken' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l mode -d 'Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l sync -d 'What is to survive a power cut' -r -f -a "full\t'Content and name'
+data\t'The file is the old one or the new one, whole'
+none\t'Nothing is promised'"
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l if-match -d 'Write only if FILE is \'absent\', \'present\', or has that content: sha256:HEX' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l validate -d 'Write only if CMD, a line for sh, exits with 0' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l backup -d 'Keep the old content as FILE.bak, FILE with SUFFIX, or \'numbered\' (FILE.~1~)' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l keep -d 'Of numbered backups, keep the last N' -r
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -s n -l nonblock -d 'Do not wait: the same as --wait 0'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l no-break -d 'Do not remove locks, not even those whose owner is provably gone'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l parents -d 'Make the directories that are missing'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l allow-empty -d 'Let a file that is not empty become empty'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l skip-unchanged -d 'Do nothing if FILE has this content and these permissions already'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l refuse-hardlinked -d 'Refuse a FILE with several names (hard links), which would be parted'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l overwrite -d 'Write into FILE if it cannot be replaced, being a mount point of its own'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -l json -d 'Print what was done as one JSON document'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -s v -l verbose -d 'Say when the lock is acquired and released'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -s q -l quiet -d 'Say nothing but errors'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dotlock -n "__fish_dotlock_using_subcommand restore" -s V -l version -d 'Print version'
 complete -c dotlock -n "__fish_dotlock_using_subcommand run" -s c -l command -d 'Run STRING in a shell ($SHELL, or sh); takes exactly one FILE' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l time-limit -d 'End CMD after TIME, with SIGTERM; the exit code is 124 then' -r
 complete -c dotlock -n "__fish_dotlock_using_subcommand run" -l kill-after -d 'With --time-limit, end it with SIGKILL after so much more' -r

@@ -29,12 +29,134 @@ module completions {
     --sync: string@"nu-complete dotlock locked-write sync" # What is to survive a power cut
     --parents                 # Make the directories that are missing
     --allow-empty             # Let a file that is not empty become empty
+    --if-match: string        # Write only if FILE is 'absent', 'present', or has that content: sha256:HEX
+    --validate: string        # Write only if CMD, a line for sh, exits with 0
+    --skip-unchanged          # Do nothing if FILE has this content and these permissions already
+    --backup: string          # Keep the old content as FILE.bak, FILE with SUFFIX, or 'numbered' (FILE.~1~)
+    --keep: string            # Of numbered backups, keep the last N
+    --refuse-hardlinked       # Refuse a FILE with several names (hard links), which would be parted
+    --overwrite               # Write into FILE if it cannot be replaced, being a mount point of its own
     --json                    # Print what was done as one JSON document
     --verbose(-v)             # Say when the lock is acquired and released
     --quiet(-q)               # Say nothing but errors
     --help(-h)                # Print help (see more with '--help')
     --version(-V)             # Print version
     file: path                # The file to write; it need not exist
+  ]
+
+  def "nu-complete dotlock update sync" [] {
+    [ "full" "data" "none" ]
+  }
+
+  # Change a file by a command that reads it and prints what it is to become
+  export extern "dotlock update" [
+    --create                  # Begin with nothing if FILE does not exist
+    --in-place                # Give CMD the path of a private copy for '{}', and take what it makes of that
+    --wait(-w): string        # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --timeout: string         # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --nonblock(-n)            # Do not wait: the same as --wait 0
+    --conflict-exit-code(-E): string # Exit with N when the lock was not free in time
+    --retries: string         # Try at most N times after the first; the earlier limit wins
+    --min-delay: string       # Shortest pause between tries, where nothing can wake us
+    --max-delay: string       # Longest pause between tries, where nothing can wake us
+    --stale-after: string     # Also remove a lock of which nothing can be proven, once it is this old
+    --no-break                # Do not remove locks, not even those whose owner is provably gone
+    --lock-file: path         # Use PATH as the lock; for a write it must be on the file system of FILE
+    --label: string           # Tell others TEXT about this holder
+    --token: string           # Work under a lock that 'acquire' has taken
+    --mode: string            # Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]
+    --sync: string@"nu-complete dotlock update sync" # What is to survive a power cut
+    --parents                 # Make the directories that are missing
+    --allow-empty             # Let a file that is not empty become empty
+    --if-match: string        # Write only if FILE is 'absent', 'present', or has that content: sha256:HEX
+    --validate: string        # Write only if CMD, a line for sh, exits with 0
+    --skip-unchanged          # Do nothing if FILE has this content and these permissions already
+    --backup: string          # Keep the old content as FILE.bak, FILE with SUFFIX, or 'numbered' (FILE.~1~)
+    --keep: string            # Of numbered backups, keep the last N
+    --refuse-hardlinked       # Refuse a FILE with several names (hard links), which would be parted
+    --overwrite               # Write into FILE if it cannot be replaced, being a mount point of its own
+    --json                    # Print what was done as one JSON document
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    file: path                # The file to change
+  ]
+
+  def "nu-complete dotlock edit sync" [] {
+    [ "full" "data" "none" ]
+  }
+
+  # Change a file in an editor, under its lock
+  export extern "dotlock edit" [
+    --wait(-w): string        # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --timeout: string         # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --nonblock(-n)            # Do not wait: the same as --wait 0
+    --conflict-exit-code(-E): string # Exit with N when the lock was not free in time
+    --retries: string         # Try at most N times after the first; the earlier limit wins
+    --min-delay: string       # Shortest pause between tries, where nothing can wake us
+    --max-delay: string       # Longest pause between tries, where nothing can wake us
+    --stale-after: string     # Also remove a lock of which nothing can be proven, once it is this old
+    --no-break                # Do not remove locks, not even those whose owner is provably gone
+    --lock-file: path         # Use PATH as the lock; for a write it must be on the file system of FILE
+    --label: string           # Tell others TEXT about this holder
+    --token: string           # Work under a lock that 'acquire' has taken
+    --mode: string            # Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]
+    --sync: string@"nu-complete dotlock edit sync" # What is to survive a power cut
+    --parents                 # Make the directories that are missing
+    --allow-empty             # Let a file that is not empty become empty
+    --if-match: string        # Write only if FILE is 'absent', 'present', or has that content: sha256:HEX
+    --validate: string        # Write only if CMD, a line for sh, exits with 0
+    --skip-unchanged          # Do nothing if FILE has this content and these permissions already
+    --backup: string          # Keep the old content as FILE.bak, FILE with SUFFIX, or 'numbered' (FILE.~1~)
+    --keep: string            # Of numbered backups, keep the last N
+    --refuse-hardlinked       # Refuse a FILE with several names (hard links), which would be parted
+    --overwrite               # Write into FILE if it cannot be replaced, being a mount point of its own
+    --json                    # Print what was done as one JSON document
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    file: path                # The file to edit; it need not exist
+  ]
+
+  def "nu-complete dotlock restore sync" [] {
+    [ "full" "data" "none" ]
+  }
+
+  # Put a backup back, under the lock
+  export extern "dotlock restore" [
+    --from: path              # The backup, or any other file
+    --suffix: string          # The suffix of backups that are not numbered
+    --wait(-w): string        # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --timeout: string         # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --nonblock(-n)            # Do not wait: the same as --wait 0
+    --conflict-exit-code(-E): string # Exit with N when the lock was not free in time
+    --retries: string         # Try at most N times after the first; the earlier limit wins
+    --min-delay: string       # Shortest pause between tries, where nothing can wake us
+    --max-delay: string       # Longest pause between tries, where nothing can wake us
+    --stale-after: string     # Also remove a lock of which nothing can be proven, once it is this old
+    --no-break                # Do not remove locks, not even those whose owner is provably gone
+    --lock-file: path         # Use PATH as the lock; for a write it must be on the file system of FILE
+    --label: string           # Tell others TEXT about this holder
+    --token: string           # Work under a lock that 'acquire' has taken
+    --mode: string            # Permissions of the file, in octal [default: those that it has; for a new file 666 less the umask]
+    --sync: string@"nu-complete dotlock restore sync" # What is to survive a power cut
+    --parents                 # Make the directories that are missing
+    --allow-empty             # Let a file that is not empty become empty
+    --if-match: string        # Write only if FILE is 'absent', 'present', or has that content: sha256:HEX
+    --validate: string        # Write only if CMD, a line for sh, exits with 0
+    --skip-unchanged          # Do nothing if FILE has this content and these permissions already
+    --backup: string          # Keep the old content as FILE.bak, FILE with SUFFIX, or 'numbered' (FILE.~1~)
+    --keep: string            # Of numbered backups, keep the last N
+    --refuse-hardlinked       # Refuse a FILE with several names (hard links), which would be parted
+    --overwrite               # Write into FILE if it cannot be replaced, being a mount point of its own
+    --json                    # Print what was done as one JSON document
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    file: path                # The file whose backup is to be put back
   ]
 
   # Hold the locks of files or directories while a command runs

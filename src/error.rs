@@ -37,7 +37,7 @@ pub enum Error {
         waited: Duration,
     },
     /// The lock was lost while it was held; the target was not touched.
-    #[error("lost the lock of {}: {why}; the file was not changed", show(target))]
+    #[error("lost the lock of {}: {why}; nothing was written", show(target))]
     Lost {
         /// The file that was locked.
         target: PathBuf,
@@ -88,7 +88,10 @@ fn hint_for(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space and try again",
         io::ErrorKind::ReadOnlyFilesystem => "; the file system is mounted read-only",
-        io::ErrorKind::ResourceBusy => "; is the file itself a mount point, as in a container?",
+        io::ErrorKind::ResourceBusy => {
+            "; the file itself is a mount point, as when a container is given a single file: it cannot be \
+             replaced, but written into with --overwrite"
+        }
         io::ErrorKind::CrossesDevices => "; the lock must be on the file system of the file",
         _ => "",
     }

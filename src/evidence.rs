@@ -153,11 +153,15 @@ impl Verdict {
 
 /// A path as one word for a shell; what cannot be shown is replaced.
 fn shell_quoted(path: &Path) -> String {
-    let text = show(path);
+    shell_word(&show(path))
+}
+
+/// `text` as one word for a shell, quoted if it needs to be.
+pub fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%~".contains(c) || c == MAIN_SEPARATOR;
     // A shell would take "~" at the beginning for somebody's home.
     let word = !text.is_empty() && !text.starts_with('~') && text.chars().all(plain);
-    if word { text } else { sys::shell_quoted(&text) }
+    if word { text.to_owned() } else { sys::shell_quoted(text) }
 }
 
 /// A path for a message: control characters, which a terminal would obey, are

@@ -22,6 +22,8 @@ pub(crate) struct Gate {
     /// The permissions that it was made with, if we made it: those that any new
     /// file gets here, by the umask or the directory's default ACL.
     fresh_mode: Option<u32>,
+    /// There is a record of somebody before us.
+    has_old_record: bool,
 }
 
 /// One try at the gate. `locked` is S, whose kernel lock was waited for.
@@ -60,7 +62,13 @@ pub(crate) fn enter(target: &Target, locked: Option<File>) -> Result<Try<Option<
         let why = "it is also another file (a hard link), which the record would overwrite; remove it";
         return Err(Error::refused(path, why));
     }
-    let gate = Gate { file, path: path.to_owned(), id: stat.id, fresh_mode: fresh.then_some(stat.mode) };
+    let gate = Gate {
+        file,
+        path: path.to_owned(),
+        id: stat.id,
+        fresh_mode: fresh.then_some(stat.mode),
+        has_old_record: stat.size > 0,
+    };
     // Whoever had it before may have removed it: then this file is nobody's.
     if gate.is_at_its_path() {
         return Ok(Try::Done(Some(gate)));
@@ -89,6 +97,12 @@ impl Gate {
     /// The permissions that a new file gets in this directory, if they are known.
     pub fn fresh_mode(&self) -> Option<u32> {
         self.fresh_mode
+    }
+
+    /// The record of one who died after P was gone, or let go before he could
+    /// remove S.
+    pub fn old_record(&self) -> Option<Record> {
+        if self.has_old_record { Record::read(&self.file) } else { None }
     }
 
     /// The time by the clock of its file system.

@@ -183,18 +183,20 @@ mod verdict;
 mod wait;
 
 pub use error::{Error, Result};
-pub use evidence::{Holder, State, Verdict, show};
+pub use evidence::{Holder, State, Verdict, shell_word, show};
 pub use lock::{
     CommitOptions, Committed, Lock, Released, acquire, acquire_all, acquire_target, hand_over, release,
     renew, roll_back_all, wait_free,
 };
 pub use owner::{Bond, Purpose};
 pub use publish::{
-    Gatherer, Input, PublishOptions, Published, gather, gather_child, gather_file, gather_stdin, publish,
-    update,
+    Backup, Draft, Gatherer, Input, Precondition, Progress, PublishOptions, Published, Validator, hex,
+    publish, restore, sha256, update,
 };
 pub use survey::{BreakOptions, Broken, Scope, Sighting, break_lock, sight, survey};
-pub use sys::{Sync, TimeLimit, exit_code, shell, signal, spawn, wait_for};
+pub use sys::{
+    EDITOR, Sync, TimeLimit, exit_code, posix_shell, shell, signal, spawn, spawn_for_us, wait_for,
+};
 pub use target::Target;
 pub use token::{NoToken, Token};
 pub use wait::{Event, Policy};

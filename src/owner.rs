@@ -176,6 +176,11 @@ impl Record {
         Record::parse(&bytes)
     }
 
+    /// The file number of the P that it speaks of.
+    pub fn number(&self) -> u64 {
+        self.lock.number
+    }
+
     /// Whether it speaks of the file `id`.
     pub fn speaks_of(&self, id: FileId) -> bool {
         self.lock.is(id)

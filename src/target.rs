@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::sys::{self, Kind, Mark};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Longest name of a target, in bytes: the longest name that is derived from
 /// it must still fit into the 255 bytes that file systems allow.
@@ -142,12 +143,51 @@ impl Target {
         with_suffix(&self.path, suffix)
     }
 
+    /// A name beside it that tells what is kept there, and when it came about, to
+    /// the second.
+    pub(crate) fn dated(&self, what: &str) -> PathBuf {
+        let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let time: String = time.chars().filter(|c| !"-:".contains(*c)).collect();
+        self.part(&format!(".{what}-{time}"))
+    }
+
+    /// A file of the user's own beside it, with `suffix` behind its name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a name that is a lock's, or cannot be had.
+    pub(crate) fn beside(&self, suffix: &OsStr) -> Result<PathBuf> {
+        let mut path = self.path.as_os_str().to_owned();
+        path.push(suffix);
+        let path = PathBuf::from(path);
+        let why = match () {
+            () if suffix.is_empty() => "a suffix is needed",
+            () if path.parent() != self.path.parent() => "the suffix must not lead into another directory",
+            () if path.file_name().is_none_or(|name| name.len() > 255) => "the name would be too long",
+            () if path.extension() == Some("lock".as_ref()) => "it would have the name of a lock",
+            () => return check_not_ours(&path).map(|()| path),
+        };
+        Err(Error::refused(&path, why))
+    }
+
     /// The beginning and the end of the names of staging files. Between them
     /// comes something unique.
     pub(crate) fn stage_name(&self) -> (OsString, &'static str) {
         let mut prefix = self.path.file_name().unwrap_or_default().to_owned();
         prefix.push("~stage-");
         (prefix, ".lock")
+    }
+
+    /// The directory for what the holder of the P with this file number stages
+    /// under a name.
+    pub(crate) fn stage_dir(&self, number: u64) -> PathBuf {
+        // In few enough characters for the longest name, whatever the number.
+        let mut digits = Vec::new();
+        let mut rest = number;
+        while rest > 0 || digits.is_empty() {
+            digits.push(char::from_digit((rest % 36) as u32, 36).unwrap_or_default());
+            rest /= 36;
+        }
+        self.stage_path(&digits.iter().rev().collect::<String>())
     }
 
     /// A staging file's path.
@@ -217,6 +257,11 @@ fn check_name(path: &Path) -> Result<()> {
             format!("the name has {} bytes; its lock would not fit (at most {LONGEST_NAME})", bytes.len());
         return Err(Error::refused(path, why));
     }
+    check_not_ours(path)
+}
+
+fn check_not_ours(path: &Path) -> Result<()> {
+    let bytes = path.file_name().unwrap_or_default().as_encoded_bytes();
     let ours = [b"~owner".as_slice(), b"~pid", b"~readers", b"~inner"];
     let stage = b"~stage-";
     if ours.iter().any(|end| bytes.ends_with(end)) || bytes.windows(stage.len()).any(|w| w == stage) {
@@ -327,6 +372,15 @@ mod tests {
         }
         assert!(target("f~other").is_ok());
         assert!(target("").is_err());
+    }
+
+    #[test]
+    fn every_name_that_is_derived_from_the_longest_one_fits() {
+        let t = target("x".repeat(LONGEST_NAME)).unwrap();
+        for path in [t.gate_path(), &t.stage_dir(u64::MAX), &t.part(".broken-20261231T235959Zz")] {
+            assert!(path.file_name().unwrap().len() <= 255, "{path:?}");
+        }
+        assert!(t.stage_dir(0) != t.stage_dir(1) && t.stage_dir(36) != t.stage_dir(1));
     }
 
     #[test]

@@ -166,16 +166,18 @@ impl Found {
         let path = target.lock_path();
         let failed = || Error::io("keep the content of", path);
         let Some(grip) = &self.grip else { return Err(failed()(io::ErrorKind::PermissionDenied.into())) };
-        let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        let time: String = time.chars().filter(|c| !"-:".contains(*c)).collect();
+        let dated = target.dated("broken");
         if !sys::stat(path).is_ok_and(|s| s.id == self.verdict.id) {
             return Err(Error::refused(path, "another took the lock meanwhile; look again"));
         }
+        self.remove_stage(target);
         // Many may be broken in a second. One letter fits behind the longest name.
         let letters = ('a'..='z').map(String::from);
         let more = std::iter::once(String::new()).chain(letters).chain((10..1000).map(|n| n.to_string()));
         for more in more {
-            let name = target.part(&format!(".broken-{time}{more}"));
+            let mut name = dated.as_os_str().to_owned();
+            name.push(more);
+            let name = PathBuf::from(name);
             match sys::rename_new(path, &name) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -204,9 +206,19 @@ impl Found {
         if !sys::stat(path).is_ok_and(|s| s.id == self.verdict.id) {
             return Ok(());
         }
+        self.remove_stage(target);
         match sys::unlink(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other.map_err(Error::io("remove the stale lock", path)),
+        }
+    }
+
+    /// Removes what the dead one had staged under a name; P, which tells that
+    /// name, is still there.
+    fn remove_stage(&self, target: &Target) {
+        let dir = target.stage_dir(self.verdict.id.number);
+        if self.verdict.state == State::Stale && sys::stat(&dir).is_ok() {
+            let _ = sys::remove_tree(&dir);
         }
     }
 }

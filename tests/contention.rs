@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Not synced: these tests are about exclusion, not power cuts.
 pub fn quick() -> PublishOptions {
-    PublishOptions { commit: CommitOptions { sync: Sync::None, mode: None }, ..PublishOptions::default() }
+    PublishOptions {
+        commit: CommitOptions { sync: Sync::None, ..CommitOptions::default() },
+        ..PublishOptions::default()
+    }
 }
 
 /// Role: adds one to a counter, n times.

@@ -176,6 +176,10 @@ pub(super) fn acquire_at(target: &Target, policy: &Policy) -> Result<Lock> {
     let proves_life = local && (p.mark == Mark::First || p.id.birth.is_some());
     let mut token = None;
     if let Some(gate) = &gate {
+        // One who died between his rename and the end could not remove it.
+        if let Some(old) = gate.old_record() {
+            let _ = sys::remove_tree(&target.stage_dir(old.number()));
+        }
         let mut record = Record::new(p.id, proves_life, policy.label.as_deref());
         if let Some(secret) = &secret {
             record = record.shared(policy.purpose, secret);

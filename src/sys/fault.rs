@@ -32,6 +32,7 @@ pub(crate) enum Op {
     SyncFile,
     SyncDir,
     Rename,
+    Link,
     Unlink,
     MakeDir,
     Touch,

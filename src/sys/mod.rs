@@ -233,6 +233,51 @@ pub(crate) fn soon<T>(mut attempt: impl FnMut() -> io::Result<Option<T>>) -> io:
     attempt()
 }
 
+/// Copies the whole of `from` over what is in `to`, and nothing else remains there.
+pub(crate) fn copy_over(from: &File, to: &File) -> io::Result<()> {
+    io::Seek::rewind(&mut &*from)?;
+    io::Seek::rewind(&mut &*to)?;
+    let copied = copy(from, to, |_| Ok(()))?;
+    again(Op::Truncate, || to.set_len(copied))
+}
+
+/// How much is copied inside the kernel between two calls of `seen`.
+const KERNEL_COPY: usize = 16 << 20;
+
+/// Copies from the position of `from` to its end, inside the kernel where it can,
+/// telling `seen` now and then how much that was, which may stop the copy.
+pub(crate) fn copy(from: &File, to: &File, mut seen: impl FnMut(u64) -> io::Result<()>) -> io::Result<u64> {
+    let mut total = 0;
+    loop {
+        seen(total)?;
+        match copy_in_kernel(from, to, KERNEL_COPY)? {
+            // Files of /proc say that they are empty until they are read.
+            None | Some(0) => break,
+            Some(n) => total += n as u64,
+        }
+    }
+    let mut through = 0;
+    Ok(total
+        + copy_through(from, to, |piece| {
+            through += piece.len() as u64;
+            seen(total + through)
+        })?)
+}
+
+/// Gives the file `from` another name, which must not exist.
+pub(crate) fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
+    again(Op::Link, || std::fs::hard_link(from, to))
+}
+
+/// Removes a directory with all that is in it; links are not followed. One that
+/// is not there is no failure.
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    match again(Op::Unlink, || std::fs::remove_dir_all(path)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
 /// Makes a directory.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     again(Op::MakeDir, || std::fs::create_dir(path))

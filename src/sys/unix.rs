@@ -9,8 +9,8 @@ pub mod signal;
 
 pub(crate) use block::lock_until;
 pub use child::exit_code;
+pub use child::{EDITOR, posix_shell, shell, spawn, spawn_for_us, wait_for};
 pub(crate) use child::{let_children_inherit, read_output};
-pub use child::{shell, spawn, wait_for};
 pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
 pub(crate) use process::{host_name, is_ancestor, is_running, presence, program_of, this_host};
 pub(crate) use processes::{KNOWS_OPENERS, LockTable, has_open, open_in};
@@ -107,10 +107,18 @@ pub(crate) fn create_gate(path: &Path) -> io::Result<File> {
     create(path, 0o666)
 }
 
-fn create(path: &Path, mode: u32) -> io::Result<File> {
+/// Creates a file, which must not exist, with permissions that the umask may
+/// still reduce.
+pub(crate) fn create(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(mode);
     again(Op::Create, || options.open(path))
+}
+
+/// Makes a directory that only its owner may look into.
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    again(Op::MakeDir, || std::fs::DirBuilder::new().mode(0o700).create(path))
 }
 
 /// Why no file can have the name that `path`, as it was given, ends with: any can.
@@ -229,6 +237,11 @@ pub(crate) fn set_mode(file: &File, mode: u32, marked: bool) -> io::Result<()> {
     again(Op::Mode, || Ok(rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(bits as _))?))
 }
 
+/// Whether a file has the permissions `mode`.
+pub(crate) fn is_mode(stat: &Stat, mode: u32) -> bool {
+    stat.mode == mode
+}
+
 /// Puts `mark` on a lock file in place of what it was born with.
 pub(crate) fn set_mark(file: &File, mark: Mark) -> io::Result<()> {
     again(Op::Mode, || Ok(rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(mark.birth_mode() as _))?))
@@ -251,7 +264,7 @@ pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
 }
 
 /// Renames `from` over `to`, atomically.
-pub(crate) fn rename(from: &Path, to: &Path, _open: &File) -> io::Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     again(Op::Rename, || std::fs::rename(from, to))
 }
 
@@ -429,6 +442,12 @@ pub(crate) fn volume(dir: &Path) -> io::Result<u64> {
 pub(crate) fn open_to_look(path: &Path) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Opens an existing file to write over what is in it; no link is followed.
+pub(crate) fn open_to_overwrite(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().write(true).custom_flags(flags).open(path)
 }
 
 /// Whether `error` says that a file was opened for reading only.

@@ -14,7 +14,7 @@ mod processes;
 pub mod signal;
 
 pub(crate) use child::let_children_inherit;
-pub use child::{shell, spawn, wait_for};
+pub use child::{EDITOR, posix_shell, shell, spawn, spawn_for_us, wait_for};
 pub(crate) use identity::{fstat, is_local, set_mark, set_mode, stat, volume};
 pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
 pub(crate) use process::{host_name, is_ancestor, is_running, presence, program_of, this_host};
@@ -82,7 +82,7 @@ fn open_for(path: &Path, access: u32) -> io::Result<File> {
 /// Creates the lock file P, which must not exist, born with `mark` and with its
 /// kernel lock.
 pub(crate) fn create_lock(path: &Path, mark: Mark) -> io::Result<File> {
-    let file = create(path, mark.birth_attributes())?;
+    let file = create_with(path, mark.birth_attributes())?;
     identity::name_by_time(&file)?;
     Ok(file)
 }
@@ -90,10 +90,20 @@ pub(crate) fn create_lock(path: &Path, mark: Mark) -> io::Result<File> {
 /// Creates S, which must not exist, with its kernel lock; readable by whom the
 /// directory says.
 pub(crate) fn create_gate(path: &Path) -> io::Result<File> {
-    create(path, fs::FILE_ATTRIBUTE_NORMAL)
+    create_with(path, fs::FILE_ATTRIBUTE_NORMAL)
 }
 
-fn create(path: &Path, attributes: u32) -> io::Result<File> {
+/// Creates a file, which must not exist; its permissions are those of the directory.
+pub(crate) fn create(path: &Path, _mode: u32) -> io::Result<File> {
+    create_with(path, fs::FILE_ATTRIBUTE_NORMAL)
+}
+
+/// Makes a directory. Who may look into it, its own directory says.
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+    super::create_dir(path)
+}
+
+fn create_with(path: &Path, attributes: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).share_mode(HELD).attributes(attributes);
     let open = || match options.open(path) {
@@ -190,6 +200,11 @@ pub(crate) fn unlock(_: &File) {
     let _ = fault::at(Op::Unlock);
 }
 
+/// Whether a file has the permissions `mode`; there are none here.
+pub(crate) fn is_mode(_: &super::Stat, _: u32) -> bool {
+    true
+}
+
 /// Sets the time of a file's last modification.
 pub(crate) fn set_modified(file: &File, time: SystemTime) -> io::Result<()> {
     again(Op::Touch, || file.set_modified(time))
@@ -210,7 +225,7 @@ pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
 /// On Windows 10 and later, on a local NTFS, it does not matter who has `to`
 /// open, if only they share its deletion. Otherwise nobody may have it open,
 /// so it is tried again for a while: readers come and go.
-pub(crate) fn rename(from: &Path, to: &Path, _open: &File) -> io::Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let call = || {
         refuse_read_only(to)?;
         patiently(to, || std::fs::rename(from, to))
@@ -410,6 +425,13 @@ pub(crate) fn error_named(name: &str) -> io::Error {
 pub(crate) fn open_to_look(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).share_mode(EVERYTHING).custom_flags(fs::FILE_FLAG_OPEN_REPARSE_POINT);
+    options.open(path)
+}
+
+/// Opens an existing file to write over what is in it; no link is followed.
+pub(crate) fn open_to_overwrite(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).share_mode(EVERYTHING).custom_flags(fs::FILE_FLAG_OPEN_REPARSE_POINT);
     options.open(path)
 }
 

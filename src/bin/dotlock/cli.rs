@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete_nushell::Nushell;
+use dotlock::{Backup, Precondition};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +27,9 @@ pub struct Cli {
 pub enum Command {
     #[command(visible_alias = "write")]
     LockedWrite(LockedWrite),
+    Update(Update),
+    Edit(Edit),
+    Restore(Restore),
     Run(Run),
     Acquire(Acquire),
     Release(Release),
@@ -81,6 +85,113 @@ pub struct LockedWrite {
     /// Run CMD and take its output, if it exits with 0
     #[arg(last = true, value_name = "CMD")]
     pub cmd: Vec<OsString>,
+}
+
+/// Change a file by a command that reads it and prints what it is to become
+///
+/// Under the lock CMD reads FILE on standard input; what it prints becomes FILE,
+/// if it exits with 0. Otherwise FILE is unchanged and the exit code is passed on.
+///
+/// With --in-place CMD is given a private copy instead, for '{}': it may change
+/// that, or replace it, as 'sed -i' and editors do.
+///
+/// A dotlock command that CMD runs on FILE itself is refused, as CMD's output
+/// would undo it.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  Count, from as many processes as you like:
+    dotlock update --create counter.json -- jq '. + 1'
+
+  Sort a list, and check what comes out before it counts:
+    dotlock update hosts.txt --validate 'grep -q localhost {}' -- sort -u
+
+  With a program that changes files in place:
+    dotlock update --in-place app.conf -- sed -i s/debug/info/ '{}'
+
+  Only if nobody has changed it since it was read:
+    dotlock update --if-match sha256:$HASH state.json -- ./merge new.json")]
+pub struct Update {
+    /// The file to change
+    pub file: PathBuf,
+
+    /// Begin with nothing if FILE does not exist
+    #[arg(long)]
+    pub create: bool,
+
+    /// Give CMD the path of a private copy for '{}', and take what it makes of that
+    #[arg(long)]
+    pub in_place: bool,
+
+    #[command(flatten)]
+    pub wait: WaitArgs,
+
+    #[command(flatten)]
+    pub write: WriteArgs,
+
+    #[command(flatten)]
+    pub say: SayArgs,
+
+    /// The command
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub cmd: Vec<OsString>,
+}
+
+/// Change a file in an editor, under its lock
+///
+/// The editor ($VISUAL, $EDITOR, or vi) works on a private copy. If nothing was
+/// changed, or the editor fails, nothing is written. If --validate does not like
+/// what was edited, a terminal is asked whether to edit again, to keep it beside
+/// FILE, or to give up.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  dotlock edit --validate 'nginx -t -c {}' nginx.conf
+  EDITOR='code --wait' dotlock edit --backup=numbered settings.json")]
+pub struct Edit {
+    /// The file to edit; it need not exist
+    pub file: PathBuf,
+
+    #[command(flatten)]
+    pub wait: WaitArgs,
+
+    #[command(flatten)]
+    pub write: WriteArgs,
+
+    #[command(flatten)]
+    pub say: SayArgs,
+}
+
+/// Put a backup back, under the lock
+///
+/// The backup that was made last: FILE.bak, or the numbered one with the highest
+/// number. It stays where it is. FILE keeps its permissions; if it is gone, it
+/// gets those of the backup.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  dotlock restore app.conf
+  dotlock restore --from 'app.conf.~3~' --backup=numbered app.conf")]
+pub struct Restore {
+    /// The file whose backup is to be put back
+    pub file: PathBuf,
+
+    /// The backup, or any other file
+    #[arg(long, value_name = "BACKUP")]
+    pub from: Option<PathBuf>,
+
+    /// The suffix of backups that are not numbered
+    #[arg(long, value_name = "SUFFIX", default_value = Backup::SUFFIX)]
+    pub suffix: OsString,
+
+    #[command(flatten)]
+    pub wait: WaitArgs,
+
+    #[command(flatten)]
+    pub write: WriteArgs,
+
+    #[command(flatten)]
+    pub say: SayArgs,
 }
 
 /// Hold the locks of files or directories while a command runs
@@ -476,6 +587,47 @@ pub struct WriteArgs {
     /// Let a file that is not empty become empty
     #[arg(long)]
     pub allow_empty: bool,
+
+    /// Write only if FILE is 'absent', 'present', or has that content: sha256:HEX
+    ///
+    /// The hash is printed by --json, and by 'status --json FILE'. It is looked at
+    /// under the lock, and once more right before FILE is replaced.
+    #[arg(long, value_name = "WHAT")]
+    pub if_match: Option<Precondition>,
+
+    /// Write only if CMD, a line for sh, exits with 0
+    ///
+    /// '{}' stands for the path of a private copy of the new content, which is
+    /// called as FILE. Without it CMD reads the content on standard input.
+    #[arg(long, value_name = "CMD")]
+    pub validate: Option<OsString>,
+
+    /// Do nothing if FILE has this content and these permissions already
+    #[arg(long, env = "DOTLOCK_SKIP_UNCHANGED", hide_env_values = true)]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new())]
+    pub skip_unchanged: bool,
+
+    /// Keep the old content as FILE.bak, FILE with SUFFIX, or 'numbered' (FILE.~1~)
+    #[arg(long, value_name = "SUFFIX", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = Backup::SUFFIX, env = "DOTLOCK_BACKUP", hide_env_values = true)]
+    pub backup: Option<OsString>,
+
+    /// Of numbered backups, keep the last N
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: Option<u32>,
+
+    /// Refuse a FILE with several names (hard links), which would be parted
+    #[arg(long, env = "DOTLOCK_REFUSE_HARDLINKED", hide_env_values = true)]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new())]
+    pub refuse_hardlinked: bool,
+
+    /// Write into FILE if it cannot be replaced, being a mount point of its own
+    ///
+    /// So it is where a container is given a single file. Readers may see half of
+    /// it then. A backup is made first (FILE.bak if nothing else is said), and put
+    /// back if writing fails.
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 /// What to print of a write.

@@ -8,11 +8,11 @@
 use dotlock::signal;
 use std::io;
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-/// The command that runs for us, or 0.
-static CHILD: AtomicU32 = AtomicU32::new(0);
+/// The command that runs for us, as a signal is passed on to it, or 0.
+static CHILD: AtomicI32 = AtomicI32::new(0);
 
 /// Whether a command runs under our locks, to which signals are passed on. The
 /// hook keeps it to itself while it cleans up: nothing is started meanwhile.
@@ -42,9 +42,15 @@ pub fn arm() {
     });
 }
 
-/// The command that an ending signal is passed on to.
-pub fn set_child(pid: u32) {
-    CHILD.store(pid, Ordering::SeqCst);
+/// Starts a command that works for us, hands it to `work`, and returns what that
+/// makes of it. An ending signal that comes meanwhile ends us, and it with us.
+pub fn with_child<T>(command: &mut Command, work: impl FnOnce(&mut Child) -> T) -> io::Result<T> {
+    arm();
+    let (mut child, to) = dotlock::spawn_for_us(command)?;
+    CHILD.store(to, Ordering::SeqCst);
+    let done = work(&mut child);
+    CHILD.store(0, Ordering::SeqCst);
+    Ok(done)
 }
 
 /// Starts a command under our locks. Until [`over`], ending signals are passed on

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod exit;
 mod interrupt;
+mod progress;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -38,6 +39,9 @@ fn main() -> ! {
 fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::LockedWrite(args) => commands::write::locked_write(args),
+        Command::Update(args) => commands::update::update(args),
+        Command::Edit(args) => commands::update::edit(args),
+        Command::Restore(args) => commands::write::restore(args),
         Command::Run(args) => commands::hold::run(args),
         Command::Acquire(args) => commands::hold::acquire(args),
         Command::Release(args) => commands::hold::release(args),

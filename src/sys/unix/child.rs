@@ -104,6 +104,51 @@ pub fn shell(text: &OsStr) -> Command {
     command
 }
 
+/// The editor of those who have said nothing of theirs.
+pub const EDITOR: &str = "vi";
+
+/// A command that has `text` run by the shell that every system of this kind has,
+/// whatever shell the user likes.
+pub fn posix_shell(text: &OsStr) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(text);
+    command
+}
+
+/// Starts a command that works for this process alone: whatever ends this process
+/// ends it, too. To be told of a signal, it goes by the second value, as
+/// [`signal::pass_on`] takes it.
+///
+/// Without a terminal it gets a process group of its own, so that such a signal
+/// reaches what it started; with one it could not read from that then, and what is
+/// typed there reaches all of the group anyway.
+///
+/// # Errors
+/// Those of [`Command::spawn`].
+pub fn spawn_for_us(command: &mut Command) -> io::Result<(Child, i32)> {
+    signal::default_on(libc::SIGCHLD);
+    end_with_us(command);
+    let apart = File::open("/dev/tty").is_err();
+    if apart {
+        command.process_group(0);
+    }
+    let child = command.spawn()?;
+    let pid = child.id() as i32;
+    Ok((child, if apart { -pid } else { pid }))
+}
+
+/// Should this process be killed, that ends what `command` starts.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn end_with_us(command: &mut Command) {
+    let tell = || Ok(rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?);
+    // SAFETY: between fork and exec the closure makes one system call, and no more.
+    unsafe { command.pre_exec(tell) };
+}
+
+/// Nothing tells a child of its parent's end here, but the pipe between them.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn end_with_us(_: &mut Command) {}
+
 /// Starts `command`. Its end can be waited for even if whoever started us asked
 /// not to be told of the end of children (SIGCHLD ignored).
 ///

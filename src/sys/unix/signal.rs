@@ -172,11 +172,12 @@ pub fn end_by(signal: i32) -> ! {
     std::process::exit(128 + signal)
 }
 
-/// Passes on to a command what ended us, unless the terminal told it too.
-pub fn pass_on(signal: i32, pid: u32) {
-    if !TYPED.load(Ordering::SeqCst) {
-        // SAFETY: kill takes any numbers; the pid is that of our own child.
-        unsafe { libc::kill(pid as libc::pid_t, signal) };
+/// Passes on to a command what ended us, unless the terminal told it too: `to` is
+/// a process, or a group of its own if negative.
+pub fn pass_on(signal: i32, to: i32) {
+    if to < 0 || !TYPED.load(Ordering::SeqCst) {
+        // SAFETY: kill takes any numbers; this one is that of our own child.
+        unsafe { libc::kill(to, signal) };
     }
 }
 

@@ -11,6 +11,10 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation, WAIT_TIMEOUT};
+use windows_sys::Win32::System::JobObjects::{
+    AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation, SetInformationJobObject,
+};
 use windows_sys::Win32::System::Threading::WaitForSingleObject;
 
 /// Lets every process that is started from now on inherit `file`, and with it
@@ -31,6 +35,46 @@ pub fn shell(text: &OsStr) -> Command {
     quoted.push("\"");
     command.args(["/D", "/S", "/C"]).raw_arg(quoted);
     command
+}
+
+/// The same: there is one for all.
+pub fn posix_shell(text: &OsStr) -> Command {
+    shell(text)
+}
+
+/// The editor of those who have said nothing of theirs.
+pub const EDITOR: &str = "notepad";
+
+/// Starts a command that works for this process alone: whatever ends this process
+/// ends it, and what it started, too. To be told of an event, it goes by the second
+/// value, as [`signal::pass_on`] takes it.
+///
+/// # Errors
+/// Those of [`Command::spawn`].
+pub fn spawn_for_us(command: &mut Command) -> io::Result<(Child, i32)> {
+    let child = command.spawn()?;
+    // Without that it would only run on to its own end.
+    let _ = end_with_us(&child);
+    let pid = child.id() as i32;
+    Ok((child, pid))
+}
+
+/// Puts `child` into a job that ends when its only handle is closed: with us.
+fn end_with_us(child: &Child) -> io::Result<()> {
+    let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+    limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+    // SAFETY: the structure is what the class wants, with its size; the handle of
+    // the job is open, and left open on purpose.
+    unsafe {
+        let job = CreateJobObjectW(std::ptr::null(), std::ptr::null());
+        if job.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        let size = size_of_val(&limits) as u32;
+        let from = (&raw const limits).cast();
+        check(SetInformationJobObject(job, JobObjectExtendedLimitInformation, from, size))?;
+        check(AssignProcessToJobObject(job, child.as_raw_handle()))
+    }
 }
 
 /// Starts `command`. It shares our console, and is told by it of Ctrl-C and

@@ -102,8 +102,8 @@ pub fn end_by(signal: i32) -> ! {
 
 /// Sees to it that a command ends with us. As a rule the console has told it
 /// too, so it is given a moment to end as it likes.
-pub fn pass_on(signal: i32, pid: u32) {
-    let Ok(process) = process::open(pid, PROCESS_TERMINATE | PROCESS_SYNCHRONIZE) else { return };
+pub fn pass_on(signal: i32, pid: i32) {
+    let Ok(process) = process::open(pid as u32, PROCESS_TERMINATE | PROCESS_SYNCHRONIZE) else { return };
     // SAFETY: the handle is open and has the rights that the calls want.
     unsafe {
         WaitForSingleObject(process.as_raw_handle(), GRACE_MS);

@@ -4,6 +4,7 @@ pub mod generate;
 mod held;
 pub mod hold;
 pub mod inspect;
+pub mod update;
 pub mod write;
 
 use crate::cli::{TellArgs, WaitArgs};
@@ -12,9 +13,10 @@ use crate::{interrupt, say};
 use anyhow::Context;
 use dotlock::{Error, Event, Policy, Target};
 use held::Held;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// The policy that the options describe, with the messages of a wait.
@@ -70,6 +72,25 @@ fn cannot_run(program: &OsStr, error: &io::Error) -> WithExit {
         _ => Exit::CannotRun,
     };
     WithExit(exit, format!("cannot run {}: {error}", dotlock::show(Path::new(program))))
+}
+
+/// A command's program and arguments, with `path` for every `{}`.
+fn with_path(words: &[OsString], path: &Path) -> Command {
+    let word = |word: &OsString| match word.to_str() {
+        Some(text) => {
+            let mut parts = text.split("{}");
+            let mut word = OsString::from(parts.next().unwrap_or_default());
+            for part in parts {
+                word.push(path);
+                word.push(part);
+            }
+            word
+        }
+        None => word.clone(),
+    };
+    let mut command = Command::new(word(&words[0]));
+    command.args(words[1..].iter().map(word));
+    command
 }
 
 /// Prints one JSON document.

@@ -1,13 +1,19 @@
-//! Commands that replace a file.
+//! Commands that replace a file: by input, or by a backup. What they share with
+//! those that change one.
 
-use super::{Held, busy_or, cannot_run, policy, print, target};
-use crate::cli::{LockedWrite, SyncArg};
-use crate::exit::Exit;
-use crate::{interrupt, say};
-use dotlock::{CommitOptions, Input, PublishOptions, Published, Sync, Target};
-use std::ffi::OsString;
+use super::{Held, busy_or, cannot_run, policy, print, target, with_path};
+use crate::cli::{LockedWrite, Restore, SayArgs, SyncArg, WriteArgs};
+use crate::exit::{Exit, WithExit};
+use crate::{interrupt, progress, say};
+use anyhow::Context;
+use dotlock::{
+    Backup, CommitOptions, Gatherer, Input, Policy, Progress, PublishOptions, Published, Purpose, Sync,
+    Target, Validator, show,
+};
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 
 /// A file that is bigger makes a write last, so that signals must be able to end
 /// it; so can one that says it is empty, as those of /proc do.
@@ -16,10 +22,12 @@ const BIG: u64 = 1 << 20;
 /// `dotlock locked-write`.
 pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
     let target = target(&args.file, &args.wait)?;
+    let options = options(&args.write, &args.say)?;
+    let gatherer = Gatherer::new(&target, &options.progress);
     let input = if let Some(source) = &args.from {
-        dotlock::gather_file(source, &target)?
-    } else if let Some((program, rest)) = args.cmd.split_first() {
-        match output_of(program, rest, &target)? {
+        gatherer.file(source)?
+    } else if !args.cmd.is_empty() {
+        match output_of(&args.cmd, gatherer, &target)? {
             Ok(input) => input,
             Err(code) => return Ok(Exit::Passed(code)),
         }
@@ -27,7 +35,7 @@ pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
         if !args.say.tell.quiet && std::io::stdin().is_terminal() {
             say(format_args!("reading from the terminal; Ctrl-D ends it, Ctrl-C gives up"));
         }
-        dotlock::gather_stdin(&target)?
+        gatherer.stdin()?
     };
 
     interrupt::note();
@@ -36,69 +44,166 @@ pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
     {
         interrupt::arm();
     }
-    let (sync, synced) = match args.write.sync {
-        SyncArg::Full => (Sync::Full, "full"),
-        SyncArg::Data => (Sync::Data, "data"),
-        SyncArg::None => (Sync::None, "none"),
-    };
-    let options = PublishOptions {
-        commit: CommitOptions { sync, mode: args.write.mode },
-        allow_empty: args.write.allow_empty,
-        parents: args.write.parents,
-        hash: args.say.json,
-    };
     let held = Held::of(&args.wait)?;
-    let policy = policy(&args.wait, &args.say.tell, &held);
+    let policy = with_validator(policy(&args.wait, &args.say.tell, &held), &args.write);
     let done = dotlock::publish(&target, input, &policy, &options)
         .map_err(|e| busy_or(e, args.wait.conflict_exit_code, &held))?;
+    // The bar goes before there are messages.
+    drop(options);
+    tell(&done, &args.say, args.write.sync)
+}
 
-    if !args.say.tell.quiet && !done.lost.is_empty() {
-        let lost = done.lost.join(", ");
-        say(format_args!("{} is written, but could not keep {lost}", dotlock::show(&done.target)));
+/// `dotlock restore`.
+pub fn restore(args: &Restore) -> anyhow::Result<Exit> {
+    let target = target(&args.file, &args.wait)?;
+    let options = options(&args.write, &args.say)?;
+    interrupt::arm();
+    let held = Held::of(&args.wait)?;
+    let policy = with_validator(policy(&args.wait, &args.say.tell, &held), &args.write);
+    let (from, done) = dotlock::restore(&target, args.from.as_deref(), &args.suffix, &policy, &options)
+        .map_err(|e| busy_or(e, args.wait.conflict_exit_code, &held))?;
+    drop(options);
+    if !args.say.tell.quiet && !done.unchanged {
+        say(format_args!("{} is {} again", show(&done.target), show(&from)));
     }
-    if args.say.tell.verbose {
-        let (path, waited) = (dotlock::show(&done.target), done.waited.as_secs_f64());
+    tell(&done, &args.say, args.write.sync)
+}
+
+/// A command that judges the new content might want the lock itself: under this
+/// policy it is told at once that it cannot have it.
+fn with_validator(policy: Policy, write: &WriteArgs) -> Policy {
+    if write.validate.is_some() { policy.purpose(Purpose::Update) } else { policy }
+}
+
+/// What the options describe.
+pub fn options(write: &WriteArgs, say: &SayArgs) -> anyhow::Result<PublishOptions> {
+    let sync = match write.sync {
+        SyncArg::Full => Sync::Full,
+        SyncArg::Data => Sync::Data,
+        SyncArg::None => Sync::None,
+    };
+    let backup = match write.backup.as_deref() {
+        Some(how) if how == "numbered" => Some(Backup::Numbered { keep: write.keep }),
+        _ if write.keep.is_some() => {
+            return Err(WithExit(Exit::Usage, "--keep goes with --backup=numbered".into()).into());
+        }
+        Some(suffix) => Some(Backup::Suffix(suffix.to_owned())),
+        None => write.overwrite.then(|| Backup::Suffix(Backup::SUFFIX.into())),
+    };
+    Ok(PublishOptions {
+        commit: CommitOptions { sync, mode: write.mode, overwrite: write.overwrite },
+        allow_empty: write.allow_empty,
+        parents: write.parents,
+        hash: say.json,
+        if_match: write.if_match,
+        refuse_hard_linked: write.refuse_hardlinked,
+        skip_unchanged: write.skip_unchanged,
+        validator: write.validate.clone().map(validator),
+        backup,
+        progress: if say.tell.quiet { Progress::default() } else { progress::bar() },
+    })
+}
+
+/// Runs a line for the shell on a copy of the new content.
+fn validator(line: OsString) -> Validator {
+    Validator::new(move |copy| {
+        let text = line.to_string_lossy();
+        let named = text.contains("{}");
+        let line = match copy.to_str().filter(|_| named) {
+            Some(copy) => text.replace("{}", &dotlock::shell_word(copy)).into(),
+            None if named => return Err("its name is no UTF-8, so that no '{}' can stand for it".into()),
+            None => line.clone(),
+        };
+        let run = || {
+            let stdin = if named { Stdio::null() } else { std::fs::File::open(copy)?.into() };
+            let mut command = dotlock::posix_shell(&line);
+            interrupt::with_child(command.stdin(stdin).stdout(Stdio::null()), std::process::Child::wait)?
+        };
+        match run() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => {
+                Err(format!("--validate does not accept the new content: {text} failed ({status})"))
+            }
+            Err(e) => Err(format!("cannot run {text}: {e}")),
+        }
+    })
+}
+
+/// Runs a command and gathers its output; its exit code if it fails.
+fn output_of(
+    cmd: &[OsString],
+    gatherer: Gatherer<'_>,
+    target: &Target,
+) -> anyhow::Result<Result<Input, i32>> {
+    let mut command = with_path(cmd, Path::new("{}"));
+    command.stdout(Stdio::piped());
+    let gathered = interrupt::with_child(&mut command, |child| gatherer.child(child));
+    let (input, status) = gathered.map_err(|e| cannot_run(&cmd[0], &e))??;
+    Ok(match dotlock::exit_code(status) {
+        0 => Ok(input),
+        code => {
+            tell_failed(&cmd[0], status, target);
+            Err(code)
+        }
+    })
+}
+
+/// Says that a command failed, and what that means for the file.
+pub fn tell_failed(program: &OsStr, status: std::process::ExitStatus, target: &Target) {
+    let (program, file) = (show(Path::new(program)), show(target.path()));
+    say(format_args!("{program} failed ({status}); {file} is unchanged"));
+}
+
+/// Says what was done, as far as that is asked for.
+pub fn tell(done: &Published, args: &SayArgs, sync: SyncArg) -> anyhow::Result<Exit> {
+    let path = show(&done.target);
+    if !args.tell.quiet {
+        if done.unchanged {
+            say(format_args!("{path} is unchanged"));
+        }
+        if done.overwritten {
+            let backup = done.backup.as_deref().map(show).unwrap_or_default();
+            say(format_args!("{path} is a mount point: it was written into; its old content is in {backup}"));
+        }
+        if !done.lost.is_empty() {
+            say(format_args!("{path} is written, but could not keep {}", done.lost.join(", ")));
+        }
+    }
+    if args.tell.verbose {
+        let waited = done.waited.as_secs_f64();
         say(format_args!("acquired the lock of {path} after {waited:.3} s, at try {}", done.attempts));
-        say(format_args!("wrote {} bytes and released it", done.bytes));
+        if let Some(backup) = &done.backup {
+            say(format_args!("kept its old content as {}", show(backup)));
+        }
+        if !done.unchanged {
+            say(format_args!("wrote {} bytes and released it", done.bytes));
+        }
     }
-    if args.say.json {
-        print(&report(&done, synced))?;
+    if args.json {
+        print(&report(done, sync)).context("the file is written, but")?;
     }
     Ok(Exit::Done)
 }
 
-/// Runs a command and gathers its output; its exit code if it fails.
-fn output_of(program: &OsString, args: &[OsString], target: &Target) -> anyhow::Result<Result<Input, i32>> {
-    // A signal that ends us is passed on to it.
-    interrupt::arm();
-    let shown = program.to_string_lossy();
-    let spawned = Command::new(program).args(args).stdout(Stdio::piped()).spawn();
-    let mut child = spawned.map_err(|e| cannot_run(program, &e))?;
-    interrupt::set_child(child.id());
-    let gathered = dotlock::gather_child(&mut child, target);
-    interrupt::set_child(0);
-    let (input, status) = gathered?;
-    match dotlock::exit_code(status) {
-        0 => Ok(Ok(input)),
-        code => {
-            say(format_args!("{shown} failed ({status}); {} is unchanged", dotlock::show(target.path())));
-            Ok(Err(code))
-        }
-    }
-}
-
-fn report(done: &Published, synced: &str) -> serde_json::Value {
-    let hex = |hash: &[u8; 32]| hash.iter().map(|b| format!("{b:02x}")).collect::<String>();
+fn report(done: &Published, sync: SyncArg) -> serde_json::Value {
+    let synced = match sync {
+        SyncArg::Full => "full",
+        SyncArg::Data => "data",
+        SyncArg::None => "none",
+    };
     serde_json::json!({
         "v": 1,
         "target": done.target.to_string_lossy(),
         "bytes": done.bytes,
-        "sha256": done.sha256.as_ref().map(hex),
+        "sha256": done.sha256.as_ref().map(dotlock::hex),
         "waited": done.waited.as_secs_f64(),
         "attempts": done.attempts,
         "broke": done.broke,
         "synced": synced,
         "created": done.created,
+        "unchanged": done.unchanged,
+        "overwritten": done.overwritten,
+        "backup": done.backup.as_ref().map(|path| path.to_string_lossy()),
         "not_kept": done.lost,
     })
 }
