@@ -422,7 +422,10 @@ Examples:
     dotlock status --check app.conf || echo \"exit code $?\"
 
   The processes that hold something here:
-    dotlock status --json | jq '.locks[].pid | select(.)'")]
+    dotlock status --json | jq '.locks[].pid | select(.)'
+
+  What --if-match compares:
+    dotlock status --json state.json | jq -r '.files[0].sha256'")]
 pub struct Status {
     /// Files and directories [default: the current directory]
     pub paths: Vec<PathBuf>,

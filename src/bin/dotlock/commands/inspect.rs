@@ -46,7 +46,12 @@ pub fn status(args: &Status) -> anyhow::Result<Exit> {
     }
     match () {
         () if args.quiet => {}
-        () if args.json => print(&json!({ "v": 1, "locks": all.iter().map(document).collect::<Vec<_>>() }))?,
+        () if args.json => {
+            let locks: Vec<_> = all.iter().map(document).collect();
+            let files = paths.iter().filter(|path| path.is_file()).map(|path| file(path));
+            let files = files.collect::<anyhow::Result<Vec<_>>>()?;
+            print(&json!({ "v": 1, "locks": locks, "files": files }))?;
+        }
         () if all.is_empty() => tell(&format!("no lock: {}\n", shown(paths)))?,
         () => tell(&table(&all))?,
     }
@@ -92,6 +97,13 @@ fn since(sighting: &Sighting) -> Option<SystemTime> {
 
 fn age(sighting: &Sighting) -> Option<Duration> {
     SystemTime::now().duration_since(since(sighting)?).ok()
+}
+
+/// A file that was named: what --if-match compares.
+fn file(path: &Path) -> anyhow::Result<Value> {
+    let path = dotlock::Target::resolve(path).map_or_else(|_| path.to_owned(), |t| t.path().to_owned());
+    let hash = dotlock::sha256(&path)?;
+    Ok(json!({ "path": path.to_string_lossy(), "sha256": hash.as_ref().map(dotlock::hex) }))
 }
 
 fn document(sighting: &Sighting) -> Value {
