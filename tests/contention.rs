@@ -208,6 +208,55 @@ fn a_wait_ends_at_its_deadline_and_the_waiter_never_gets_the_lock_later() {
 }
 
 #[test]
+fn whoever_gives_up_as_the_lock_goes_leaves_no_gate() {
+    let dir = Dir::new();
+    let file = dir.file("f", "old");
+    for round in 0..200_u64 {
+        let lock = dotlock::acquire(&file, &Policy::default()).unwrap();
+        let policy = Policy::default().wait(std::time::Duration::from_millis(2));
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| dotlock::acquire(&file, &policy).map(drop));
+            // Spread around the deadline by spinning, as no event tells.
+            let spin = std::time::Instant::now() + std::time::Duration::from_micros(1500 + round * 5);
+            while std::time::Instant::now() < spin {
+                std::hint::spin_loop();
+            }
+            lock.roll_back();
+            let late = waiter.join().unwrap();
+            assert!(matches!(late, Ok(()) | Err(Error::Busy { .. })), "{late:?}");
+        });
+        assert_eq!(dir.names(), ["f"], "round {round}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn whoever_sleeps_at_the_gate_finds_it_in_place() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = Dir::new();
+    let file = dir.file("f", "old");
+    // Both ways to let go, and no new gate for either.
+    for commits in [false, true] {
+        let lock = dotlock::acquire(&file, &Policy::default()).unwrap();
+        // Open, so that no other file gets its number.
+        let gate = std::fs::File::open(dir.join("f~owner.lock")).unwrap();
+        let number = gate.metadata().unwrap().ino().to_string();
+        let waiter = || dir.dotlock().line("run f -- stat -c %i f~owner.lock").start();
+        let mut waiters: Vec<_> = (0..3).map(|_| waiter()).collect();
+        waiters.iter_mut().for_each(|w| drop(w.says("waiting for the lock")));
+        match commits {
+            true => drop(lock.commit(&CommitOptions::default()).unwrap()),
+            false => lock.roll_back(),
+        }
+        for waiter in waiters {
+            let out = waiter.end();
+            assert_eq!((out.code, out.stdout.trim()), (0, number.as_str()), "{out:?}");
+        }
+        assert_eq!(dir.names(), ["f"]);
+    }
+}
+
+#[test]
 fn one_try_is_one_try() {
     let dir = Dir::new();
     let file = dir.file("f", "old");
