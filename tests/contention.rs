@@ -208,24 +208,47 @@ fn a_wait_ends_at_its_deadline_and_the_waiter_never_gets_the_lock_later() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn whoever_gives_up_as_the_lock_goes_leaves_no_gate() {
-    let dir = Dir::new();
-    let file = dir.file("f", "old");
-    for round in 0..200_u64 {
-        let lock = dotlock::acquire(&file, &Policy::default()).unwrap();
-        let policy = Policy::default().wait(std::time::Duration::from_millis(2));
-        std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| dotlock::acquire(&file, &policy).map(drop));
-            // Spread around the deadline by spinning, as no event tells.
-            let spin = std::time::Instant::now() + std::time::Duration::from_micros(1500 + round * 5);
-            while std::time::Instant::now() < spin {
-                std::hint::spin_loop();
-            }
-            lock.roll_back();
-            let late = waiter.join().unwrap();
-            assert!(matches!(late, Ok(()) | Err(Error::Busy { .. })), "{late:?}");
-        });
-        assert_eq!(dir.names(), ["f"], "round {round}");
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+    let (mut rename, mut at) = (None, 1);
+    loop {
+        let dir = Dir::new();
+        dir.file("f", "old");
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let plan = rename.map_or_else(|| format!("stop@{at}"), |n| format!("stop@{n},stop@{at}"));
+        let write = dir.dotlock().line("write f").stdin("new").env("DOTLOCK_FAULT", plan);
+        let mut first = write.env("DOTLOCK_FAULT_LOG", log.path()).start();
+        drop(first.stdin.take());
+        let pid = Pid::from_child(&first.child);
+        let stops = || waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap().1.stopped();
+        let goes_on = || kill_process(pid, Signal::CONT).unwrap();
+        let step = || std::fs::read_to_string(log.path()).unwrap().lines().last().unwrap().to_owned();
+        assert!(stops(), "it never gets to step {at}");
+        if rename.is_none() {
+            rename = step().contains("Rename").then_some(at);
+            at += 1;
+            goes_on();
+            first.end();
+            continue;
+        }
+        // It has the lock. Another one waits, and gives up while it lets go.
+        let mut second = dir.dotlock().line("write -w 1 f").stdin("late").start();
+        drop(second.stdin.take());
+        second.says("waiting for the lock");
+        goes_on();
+        assert!(stops(), "it never empties the gate for whoever waits");
+        let found = step().contains("Truncate");
+        if found {
+            assert_eq!(second.child.wait().unwrap().code(), Some(75));
+        }
+        goes_on();
+        assert_eq!((first.end().code, second.end().code), (0, if found { 75 } else { 0 }));
+        assert_eq!(dir.names(), ["f"]);
+        if found {
+            return;
+        }
+        at += 1;
     }
 }
 
