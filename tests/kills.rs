@@ -65,7 +65,7 @@ fn a_thousand_kills_cost_no_increment_and_no_human() {
         // A kill after every completion or two, spread over all the parts.
         let mut seen = 0;
         for n in 0.. {
-            if killed.load(SeqCst) >= kills || loops.iter().any(|l| l.is_finished()) {
+            if killed.load(SeqCst) >= kills || loops.iter().any(std::thread::ScopedJoinHandle::is_finished) {
                 break;
             }
             while done.load(SeqCst) == seen && loops.iter().all(|l| !l.is_finished()) {
