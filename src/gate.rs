@@ -38,7 +38,13 @@ pub(crate) fn enter(target: &Target, locked: Option<File>) -> Result<Try<Option<
         // refuses to open another's file with O_CREAT (fs.protected_regular).
         None => match sys::open_lock(path, false) {
             Ok(Grip::Taken(file)) => (file, false),
-            Ok(Grip::Busy(file)) => return Ok(Try::Busy(file)),
+            Ok(Grip::Busy(file)) => {
+                // Elsewhere the two kinds of kernel locks may be one.
+                if let Some(file) = file.as_ref().filter(|_| sys::is_local(target.lock_dir())) {
+                    sys::announce(file);
+                }
+                return Ok(Try::Busy(file));
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => match sys::create_gate(path) {
                 Ok(file) if sys::try_lock(&file, false).map_err(Error::io("lock", path))? => (file, true),
                 // Somebody was faster.
@@ -135,10 +141,30 @@ impl Gate {
         sys::stat(&self.path).is_ok_and(|s| s.id == self.id)
     }
 
-    /// The only place that removes S: its kernel lock is ours, its path leads
-    /// to it, and its record speaks for no P, which the caller has seen to.
-    /// The name goes before the lock, so that whoever gets the lock can tell.
+    /// Leaves the gate for good; its record speaks for no P, which the caller has
+    /// seen to. If others sleep on S's kernel lock, the first of them finds it in
+    /// place, and the order of the queue is kept: removed, it would send all of
+    /// them to look for a new one. If nobody does, it goes.
     pub fn remove(&self) {
+        if !(sys::is_awaited(&self.file) && self.clear().is_ok()) {
+            return self.unlink();
+        }
+        sys::unlock(&self.file);
+        // Who gave up before that could not remove it. What he saw or we see now:
+        // one of us finds it free. With a record in it, it is another's by now.
+        let nobodys = || self.file.metadata().is_ok_and(|m| m.len() == 0);
+        if !sys::is_awaited(&self.file) && sys::try_lock(&self.file, false).unwrap_or(false) {
+            match nobodys() {
+                true => self.unlink(),
+                false => sys::unlock(&self.file),
+            }
+        }
+    }
+
+    /// The only place that removes S: its kernel lock is ours, its path leads
+    /// to it, and its record speaks for no P.
+    /// The name goes before the lock, so that whoever gets the lock can tell.
+    fn unlink(&self) {
         if self.is_at_its_path() {
             // What is left behind here harms nobody: the next acquirer uses it.
             let _ = sys::unlink(&self.path);

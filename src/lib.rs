@@ -49,6 +49,11 @@
 //!
 //! *Roll back*: empty the record, remove P, remove S, unlock.
 //!
+//! If others sleep on S's kernel lock, S is not removed by either, but emptied
+//! and unlocked: the kernel wakes the first of them, who finds it in place. Who
+//! sleeps there says so by a lock of the other kind (`F_OFD_SETLK`), which ends
+//! with him; where there is none, S is removed, and each makes or finds a new one.
+//!
 //! *Break*: take P's kernel lock without waiting, look whether its path leads to
 //! it, judge it, remove it.
 //!
@@ -163,9 +168,10 @@
 //!
 //! [`publish()`] and the types around it take input to a commit; [`survey()`]
 //! looks at locks, and [`break_lock`] removes dead ones; `lock.rs` is the
-//! protocol, `lock/nested.rs` working under a lock, `lock/session.rs` locks that
-//! outlive their process, `token.rs` what names them; `gate.rs` is S; `wait.rs` the only waiting loop; `verdict.rs` judges
-//! what stands at P; `owner.rs` is the record; `target.rs` the names;
+//! protocol, `lock/acquire.rs` its first part, `lock/nested.rs` working under a
+//! lock, `lock/session.rs` locks that outlive their process, `token.rs` what
+//! names them; `gate.rs` is S; `wait.rs` the only waiting loop; `verdict.rs`
+//! judges what stands at P; `owner.rs` is the record; `target.rs` the names;
 //! `evidence.rs` what is known of a lock, in words; `sys` the only door to the
 //! system. Each knows only those after it.
 

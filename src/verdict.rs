@@ -111,22 +111,28 @@ pub(crate) fn judge(target: &Target, how: Look<'_>) -> Result<Option<Found>> {
         Mark::First if copied => Mark::None,
         mark => mark,
     };
-    let mut verdict = judge_free(&now, mark, left.proof(&now), local);
+    let verdict = judge_free(&now, mark, left.proof(&now), local);
     // Those who work under a script's lock share its kernel lock with us, who
     // only look: its lease may be over, but theirs is not.
     let session = left.record.as_ref().is_some_and(Record::is_session);
     let shared = session && matches!(how, Look::Moment) && verdict.state == State::Stale;
-    if let Some(grip) = grip.as_ref().filter(|_| shared)
-        && !sys::try_lock(&grip.0, false).map_err(look)?
-    {
-        verdict = alive(Vec::new());
+    let mut found = Found { verdict, grip, busy: None };
+    if shared {
+        // Not on top of it: a sharing mode stays as it was when the file was opened.
+        found.grip = None;
+        match sys::open_lock(path, false) {
+            Ok(Grip::Busy(busy)) => return Ok(Some(Found { verdict: alive(Vec::new()), busy, ..found })),
+            Ok(Grip::Taken(file)) => found.grip = Some(KernelLock(file)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(look(e)),
+        }
     }
     // A foreign lock is nobody's that we know of, whatever S says.
-    if verdict.state != State::Foreign {
-        verdict.holder = holder();
+    if found.verdict.state != State::Foreign {
+        found.verdict.holder = holder();
     }
-    verdict.evidence += unreadable;
-    Ok(Some(Found { verdict, grip, busy: None }))
+    found.verdict.evidence += unreadable;
+    Ok(Some(found))
 }
 
 /// The rows of the table for a plain file whose kernel lock nobody has.

@@ -29,6 +29,7 @@ mod metadata;
 mod names;
 #[cfg(unix)]
 mod readme;
+mod session;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]

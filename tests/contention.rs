@@ -211,6 +211,78 @@ fn a_wait_ends_at_its_deadline_and_the_waiter_never_gets_the_lock_later() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn whoever_gives_up_as_the_lock_goes_leaves_no_gate() {
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+    let (mut rename, mut at) = (None, 1);
+    loop {
+        let dir = Dir::new();
+        dir.file("f", "old");
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let plan = rename.map_or_else(|| format!("stop@{at}"), |n| format!("stop@{n},stop@{at}"));
+        let write = dir.dotlock().line("write f").stdin("new").env("DOTLOCK_FAULT", plan);
+        let mut first = write.env("DOTLOCK_FAULT_LOG", log.path()).start();
+        drop(first.stdin.take());
+        let pid = Pid::from_child(&first.child);
+        let stops = || waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap().1.stopped();
+        let goes_on = || kill_process(pid, Signal::CONT).unwrap();
+        let step = || std::fs::read_to_string(log.path()).unwrap().lines().last().unwrap().to_owned();
+        assert!(stops(), "it never gets to step {at}");
+        if rename.is_none() {
+            rename = step().contains("Rename").then_some(at);
+            at += 1;
+            goes_on();
+            first.end();
+            continue;
+        }
+        // It has the lock. Another one waits, and gives up while it lets go.
+        let mut second = dir.dotlock().line("write -w 1 f").stdin("late").start();
+        drop(second.stdin.take());
+        second.says("waiting for the lock");
+        goes_on();
+        assert!(stops(), "it never empties the gate for whoever waits");
+        let found = step().contains("Truncate");
+        if found {
+            assert_eq!(second.child.wait().unwrap().code(), Some(75));
+        }
+        goes_on();
+        assert_eq!((first.end().code, second.end().code), (0, if found { 75 } else { 0 }));
+        assert_eq!(dir.names(), ["f"]);
+        if found {
+            return;
+        }
+        at += 1;
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn whoever_sleeps_at_the_gate_finds_it_in_place() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = Dir::new();
+    let file = dir.file("f", "old");
+    // Both ways to let go, and no new gate for either.
+    for commits in [false, true] {
+        let lock = dotlock::acquire(&file, &Policy::default()).unwrap();
+        // Open, so that no other file gets its number.
+        let gate = std::fs::File::open(dir.join("f~owner.lock")).unwrap();
+        let number = gate.metadata().unwrap().ino().to_string();
+        let waiter = || dir.dotlock().line("run f -- stat -c %i f~owner.lock").start();
+        let mut waiters: Vec<_> = (0..3).map(|_| waiter()).collect();
+        waiters.iter_mut().for_each(|w| drop(w.says("waiting for the lock")));
+        match commits {
+            true => drop(lock.commit(&CommitOptions::default()).unwrap()),
+            false => lock.roll_back(),
+        }
+        for waiter in waiters {
+            let out = waiter.end();
+            assert_eq!((out.code, out.stdout.trim()), (0, number.as_str()), "{out:?}");
+        }
+        assert_eq!(dir.names(), ["f"]);
+    }
+}
+
+#[test]
 fn one_try_is_one_try() {
     let dir = Dir::new();
     let file = dir.file("f", "old");

@@ -212,6 +212,27 @@ impl Running {
     }
 }
 
+/// A `run` whose command says "held", and lives until its input ends: see
+/// [`Running::end`].
+pub fn holder(dir: &Dir, line: &str) -> Running {
+    let mut run = dir.dotlock().line(line).args(["--"]).args(role());
+    set_role(&mut run.command, "linger", &[]);
+    let mut held = run.start();
+    held.says("held");
+    held
+}
+
+/// Role: the command of a [`holder`].
+fn linger() {
+    eprintln!("held");
+    live();
+}
+
+/// Role: lives until its input ends.
+fn live() {
+    while hear().is_some() {}
+}
+
 /// A process of its own that runs [`ROLES`]' function of that name: this test
 /// binary, started again.
 pub struct Worker {
@@ -313,6 +334,8 @@ const ROLES: &[(&str, fn())] = &[
     ("contend", super::takeover::contend),
     ("configure", super::interop::configure),
     ("hold", super::takeover::hold),
+    ("linger", linger),
+    ("live", live),
     #[cfg(unix)]
     ("increment", super::storm::increment),
 ];

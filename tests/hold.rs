@@ -1,5 +1,5 @@
-//! Holding a lock: `run`, `acquire`, `release`, `renew`, `wait`, and working
-//! under a lock that is held.
+//! Holding a lock, with shells, signals and terminals: `run`, scripts that
+//! `acquire`, and deaths at every step. The rest is in `session`, for every system.
 
 use crate::harness::{Dir, Dotlock, Outcome, Running, has};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -124,33 +124,6 @@ fn files_directories_and_what_does_not_exist_can_be_held() {
 }
 
 // --- Who keeps the lock, and who does not.
-
-/// Kills the wrapper alone; its command goes on.
-fn kill_wrapper(mut held: Running) -> Running {
-    held.child.kill().unwrap();
-    held.child.wait().unwrap();
-    held
-}
-
-#[test]
-fn a_killed_wrappers_lock_is_held_until_its_command_ends_and_is_free_at_once() {
-    let dir = Dir::new();
-    let _held = kill_wrapper(holder(&dir, "run f"));
-    dir.dotlock().line("run -n f -- true").run().fails(75, &["its owner is alive (kernel lock)"]);
-    let mut waiter = run(&dir, "run f", "true").start();
-    waiter.says("waiting for the lock");
-    let_go(&dir, "gate");
-    assert_eq!(waiter.end().code, 0);
-    assert_eq!(dir.names(), ["gate"]);
-}
-
-#[test]
-fn with_close_a_killed_wrappers_lock_is_free() {
-    let dir = Dir::new();
-    let _held = kill_wrapper(holder(&dir, "run -o f"));
-    free(&dir);
-    let_go(&dir, "gate");
-}
 
 #[test]
 fn what_a_command_leaves_running_keeps_the_lock_only_if_the_wrapper_is_killed() {
@@ -386,48 +359,6 @@ fn sixteen_at_once_under_one_lock_lose_nothing() {
 }
 
 #[test]
-fn a_token_that_is_none_is_ignored_and_said() {
-    let dir = Dir::new();
-    dir.file("f", "old");
-    let held = holder(&dir, "run f");
-    let record: serde_json::Value = serde_json::from_str(&dir.read("f~owner.lock")).unwrap();
-    let (number, birth) = (&record["lock"]["number"], &record["lock"]["birth"]);
-    let (number, birth) = (number.as_u64().unwrap(), birth.as_u64().unwrap());
-    let lock = dir.join("f.lock").canonicalize().unwrap();
-    let (lock, forged) = (lock.display(), "0".repeat(32));
-    // The right lock, and a secret that is not its.
-    let token = format!("{number:x}.{birth:x}.{forged}:{lock}");
-    dir.dotlock()
-        .args(["write", "-n", "--token", &token, "f"])
-        .stdin("no")
-        .run()
-        .fails(75, &["ignored the token"]);
-    // The right secret, and another lock.
-    let secret = record["secret"].as_str().unwrap();
-    let token = format!("{:x}.{birth:x}.{secret}:{lock}", number + 1);
-    let value = format!(r#"[{{"target":"f","token":"{token}"}}]"#);
-    let out = dir.dotlock().line("write -n f").env("DOTLOCK_HELD", &value).stdin("no").run();
-    out.fails(75, &["ignored the token"]);
-    for garbage in ["{}", "[", "[{}]", r#"[{"target":"f","token":"x"}]"#, "\u{1b}[2J"] {
-        let out = dir.dotlock().line("write -n f").env("DOTLOCK_HELD", garbage).stdin("no").run();
-        let out = out.fails(75, &["ignored DOTLOCK_HELD"]);
-        assert!(!out.stderr.trim_end().contains('\u{1b}'));
-    }
-    dir.dotlock().args(["write", "--token", "x", "f"]).stdin("no").run().fails(1, &["no token"]);
-    // It does what it is for, from any process.
-    let token = format!("{number:x}.{birth:x}.{secret}:{lock}");
-    dir.dotlock().args(["write", "-n", "--token", &token, "f"]).stdin("yes").run().ok();
-    // It is the command's lock, not a script's.
-    dir.dotlock().args(["release", &token]).run().fails(3, &["a command runs under its lock"]);
-    let_go(&dir, "gate");
-    held.end();
-    // Outdated.
-    let out = dir.dotlock().args(["write", "-n", "--token", &token, "f"]).stdin("after").run();
-    out.fails(0, &["ignored the token"]);
-    assert_eq!((dir.read("f").as_str(), dir.names()), ("after", vec!["f".to_owned(), "gate".to_owned()]));
-}
-
-#[test]
 fn a_lock_of_ones_own_ancestor_is_not_waited_for() {
     let dir = Dir::new();
     dir.file("f", "old");
@@ -523,31 +454,6 @@ fn a_script_of_several_steps_works_under_its_lock() {
 }
 
 #[test]
-fn the_end_of_the_process_that_a_lock_hangs_on_frees_it_at_once() {
-    let dir = Dir::new();
-    dir.file("f", "old");
-    let life = Life::new();
-    let token = dir.dotlock().args(["acquire", "--for-pid", &life.pid(), "f"]).run().ok().stdout;
-    assert_eq!(dir.names(), ["f", "f.lock", "f~owner.lock"]);
-    dir.dotlock()
-        .line("write -n f")
-        .stdin("no")
-        .run()
-        .fails(75, &["the process that it hangs on runs", "(cat)"]);
-    let mut waiter = run(&dir, "run f", "true").start();
-    waiter.says("waiting for the lock");
-    life.end();
-    assert_eq!(waiter.end().code, 0);
-    // Nothing of others' is removed by who comes too late.
-    let held = holder(&dir, "run f");
-    let late = dir.dotlock().args(["release", token.trim()]).run();
-    late.fails(76, &["lost the lock of", "removed or replaced"]);
-    dir.dotlock().line("run -n f -- true").run().fails(75, &["held by"]);
-    let_go(&dir, "gate");
-    assert_eq!(held.end().code, 0);
-}
-
-#[test]
 fn a_script_killed_half_way_lets_the_next_one_in() {
     let dir = Dir::new();
     dir.file("f", "old");
@@ -561,115 +467,6 @@ fn a_script_killed_half_way_lets_the_next_one_in() {
     first.child.wait().unwrap();
     assert_eq!(next.end().code, 0);
     assert_eq!((dir.read("f").as_str(), dir.names()), ("half\n", vec!["f".to_owned(), "gate".to_owned()]));
-}
-
-#[test]
-fn a_lease_ends_and_can_be_renewed() {
-    let dir = Dir::new();
-    dir.file("f", "old");
-    let acquire = |time: &str| dir.dotlock().args(["acquire", "--lease", time, "f"]).run().ok().stdout;
-    let token = acquire("1h");
-    dir.dotlock().line("write -n f").stdin("no").run().fails(75, &["a lease", "its lease runs until"]);
-    let out = dir.dotlock().args(["renew", "-v", "--lease", "2h", token.trim()]).run();
-    out.fails(0, &["is leased until"]);
-    // It is never shortened; to end it is to release it.
-    dir.dotlock().args(["renew", "--lease", "1s", token.trim()]).run().ok();
-    dir.dotlock().line("write -n f").stdin("no").run().fails(75, &[]);
-    dir.dotlock().args(["release", token.trim()]).run().ok();
-    assert_eq!(dir.names(), ["f"]);
-    dir.dotlock().args(["renew", "--lease", "1h", token.trim()]).run().fails(76, &["lost the lock"]);
-
-    // Over: whoever comes takes it; the holder learns of it.
-    let token = acquire("1ms");
-    dir.dotlock().line("write f").stdin("new").run().ok();
-    dir.dotlock().args(["release", token.trim()]).run().fails(76, &["its lease is over"]);
-    // Over, but nobody came: renewed, it is held again.
-    let token = acquire("1ms");
-    dir.dotlock().args(["renew", "--lease", "1h", token.trim()]).run().ok();
-    dir.dotlock().line("write -n f").stdin("no").run().fails(75, &["its lease runs until"]);
-    // Whoever works under it keeps it past its end.
-    dir.dotlock().args(["release", token.trim()]).run().ok();
-    let token = acquire("1ms");
-    let held = holder(&dir, &format!("run f --token {}", token.trim()));
-    dir.dotlock().line("write -n f").stdin("no").run().fails(75, &["alive (kernel lock)"]);
-    assert!(dir.dotlock().line("status f").run().ok().stdout.contains("held"));
-    let_go(&dir, "gate");
-    assert_eq!(held.end().code, 0);
-    dir.dotlock().line("write -n f").stdin("newer").run().ok();
-    assert_eq!(dir.names(), ["f", "gate"]);
-    // One that hangs on a process has no lease.
-    let life = Life::new();
-    let token = dir.dotlock().args(["acquire", "--for-pid", &life.pid(), "f"]).run().ok().stdout;
-    dir.dotlock()
-        .args(["renew", "--lease", "1h", token.trim()])
-        .run()
-        .fails(3, &["does not hang on a lease"]);
-    life.end();
-}
-
-#[test]
-fn a_release_waits_for_those_who_work_under_the_lock() {
-    let dir = Dir::new();
-    let token = dir.dotlock().line("acquire --lease 1h f").run().ok().stdout;
-    let held = holder(&dir, &format!("run f --token {}", token.trim()));
-    dir.dotlock().args(["release", "-w", "0", token.trim()]).run().fails(75, &["is locked", "~inner.lock"]);
-    let mut release = dir.dotlock().args(["release", token.trim()]).start();
-    release.says("waiting for the lock");
-    let_go(&dir, "gate");
-    assert_eq!((held.end().code, release.end().code), (0, 0));
-    assert_eq!(dir.names(), ["gate"]);
-}
-
-#[test]
-fn acquire_wants_to_know_whose_life_and_prints_for_whoever_asks() {
-    let dir = Dir::new();
-    dir.dotlock().line("acquire f").run().fails(2, &["dotlock acquire --for-pid $$ f"]);
-    dir.dotlock().line("acquire --for-pid 1 --lease 1s f").run().fails(2, &["cannot be used with"]);
-    for pid in ["0", "4194305"] {
-        dir.dotlock().args(["acquire", "--for-pid", pid, "f"]).run().fails(1, &["no such process"]);
-    }
-    dir.dotlock().line("release").run().fails(2, &["no token"]);
-    dir.dotlock().line("acquire --lease 1h --github-env f").run().fails(1, &["GITHUB_ENV is not set"]);
-    assert_eq!(dir.names(), Vec::<String>::new());
-    let env = dir.file("env", "A=1\n");
-    dir.dotlock().line("acquire --lease 1h --github-env f").env("GITHUB_ENV", &env).run().ok();
-    let text = dir.read("env");
-    let value = text.lines().nth(1).unwrap().strip_prefix("DOTLOCK_HELD=").unwrap();
-    dir.dotlock().line("write -n f").env("DOTLOCK_HELD", value).stdin("x").run().ok();
-    dir.dotlock().line("release").env("DOTLOCK_HELD", value).run().ok();
-    let out = dir.dotlock().line("acquire --lease 1h --json f g").run().ok().stdout;
-    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
-    let tokens: Vec<_> =
-        json["locks"].as_array().unwrap().iter().map(|l| l["token"].as_str().unwrap()).collect();
-    assert_eq!(tokens.len(), 2);
-    dir.dotlock().args(["release"]).args(tokens).run().ok();
-    // A token that cannot be handed over is no lock.
-    let full = sh(&dir, "dotlock acquire --lease 1h f > /dev/full").run();
-    full.fails(1, &["cannot print the token"]);
-    assert_eq!(dir.names(), ["env", "f"]);
-}
-
-#[test]
-fn wait_returns_when_nothing_is_locked_and_takes_nothing() {
-    let dir = Dir::new();
-    dir.file("f", "");
-    dir.dotlock().line("wait -n f g").run().ok();
-    let held = holder(&dir, "run f");
-    dir.dotlock().line("wait -n -E 9 g f").run().fails(9, &["f is locked"]);
-    dir.dotlock().line("wait --timeout 0.1 f").run().fails(75, &["waited 0.1"]);
-    let mut wait = dir.dotlock().line("wait g f").start();
-    wait.says("waiting for the lock of");
-    // It stands in nobody's way meanwhile.
-    assert_eq!(dir.names(), ["f", "f.lock", "f~owner.lock", "gate"]);
-    let_go(&dir, "gate");
-    assert_eq!((held.end().code, wait.end().code), (0, 0));
-    // What a dead one left is free.
-    let mut dead = holder(&dir, "run -o f");
-    dead.child.kill().unwrap();
-    dead.child.wait().unwrap();
-    dir.dotlock().line("wait -n f").run().ok();
-    let_go(&dir, "gate");
-    assert_eq!(dir.names(), ["f", "f.lock", "f~owner.lock", "gate"]);
 }
 
 // --- Deaths at every step.

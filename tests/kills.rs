@@ -22,12 +22,14 @@ fn a_thousand_kills_cost_no_increment_and_no_human() {
     dir.file("log", "");
     // The wrapper of each loop, while it runs: it leads a group of its own.
     let running: Vec<Mutex<Option<Pid>>> = (0..LOOPS).map(|_| Mutex::new(None)).collect();
-    let (over, done, killed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let over = AtomicBool::new(false);
+    // A kill counts that ended something; one may come too late for that.
+    let (done, killed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let loops: Vec<_> = running
             .iter()
             .map(|mine| {
-                let (dir, over, done) = (&dir, &over, &done);
+                let (dir, over, done, killed) = (&dir, &over, &done, &killed);
                 scope.spawn(move || {
                     let mut longest = 0.0_f64;
                     while !over.load(SeqCst) {
@@ -52,7 +54,7 @@ fn a_thousand_kills_cost_no_increment_and_no_human() {
                         let code = dotlock::exit_code(child.wait().unwrap());
                         match code {
                             0 => drop(done.fetch_add(1, SeqCst)),
-                            137 => {}
+                            137 => drop(killed.fetch_add(1, SeqCst)),
                             code => panic!("it ended with {code}: {said}"),
                         }
                     }
@@ -62,22 +64,31 @@ fn a_thousand_kills_cost_no_increment_and_no_human() {
             .collect();
         // A kill after every completion or two, spread over all the parts.
         let mut seen = 0;
-        while killed.load(SeqCst) < kills {
+        for n in 0.. {
+            if killed.load(SeqCst) >= kills || loops.iter().any(std::thread::ScopedJoinHandle::is_finished) {
+                break;
+            }
             while done.load(SeqCst) == seen && loops.iter().all(|l| !l.is_finished()) {
                 std::thread::yield_now();
             }
             seen = done.load(SeqCst);
-            let n = killed.fetch_add(1, SeqCst);
-            let Some(wrapper) = *running[n * 7 % LOOPS].lock().unwrap() else { continue };
+            // Most of them wait, so every second kill is for whoever has the lock.
+            let is_holder =
+                |l: &Mutex<Option<Pid>>| holder(&dir).is_some_and(|h| *l.lock().unwrap() == Some(h));
+            let holder = running.iter().position(is_holder).filter(|_| n % 2 == 0);
+            // Kept, so that it is not waited for, and its number another's.
+            let wrapper = running[holder.unwrap_or(n * 7 % LOOPS)].lock().unwrap();
+            let Some(pid) = *wrapper else { continue };
             let _ = match n % 3 {
-                0 => kill_process(wrapper, Signal::KILL),
-                1 => kill_process_group(wrapper, Signal::KILL),
-                _ => child_of(wrapper).map_or(Ok(()), |child| kill_process(child, Signal::KILL)),
+                0 => kill_process(pid, Signal::KILL),
+                1 => kill_process_group(pid, Signal::KILL),
+                _ => child_of(pid).map_or(Ok(()), |child| kill_process(child, Signal::KILL)),
             };
         }
         over.store(true, SeqCst);
         let longest = loops.into_iter().map(|l| l.join().unwrap()).fold(0.0, f64::max);
-        println!("{kills} kills, {} completions, longest wait {longest:.3} s", done.load(SeqCst));
+        let (killed, done) = (killed.load(SeqCst), done.load(SeqCst));
+        println!("{killed} kills, {done} completions, longest wait {longest:.3} s");
     });
     // Whoever still runs without its wrapper ends, and the lock with it.
     dir.dotlock().line("run -w 60 f -- true").run().ok();
@@ -85,9 +96,17 @@ fn a_thousand_kills_cost_no_increment_and_no_human() {
     for (n, line) in log.lines().enumerate() {
         assert_eq!(line, n.to_string(), "two had the lock at once:\n{log}");
     }
-    let (lines, done) = (log.lines().count(), done.into_inner());
-    assert!(done > 0 && lines >= done && lines <= done + kills, "{lines} lines, {done} completions");
+    let (lines, done, killed) = (log.lines().count(), done.into_inner(), killed.into_inner());
+    assert!(killed >= kills, "{killed} kills");
+    assert!(done > 0 && lines >= done && lines <= done + killed, "{lines} lines, {done} completions");
     assert_eq!(dir.names(), ["log"]);
+}
+
+/// Who has the lock, if its record can be read just now.
+fn holder(dir: &Dir) -> Option<Pid> {
+    let record = std::fs::read(dir.join("f~owner.lock")).ok()?;
+    let record: serde_json::Value = serde_json::from_slice(&record).ok()?;
+    Pid::from_raw(record["pid"].as_i64()?.try_into().ok()?)
 }
 
 /// The command of a wrapper, as far as the system tells.

@@ -1,6 +1,6 @@
 //! Locks of the dead.
 
-use crate::harness::{Dir, Worker, arg, hear, tell};
+use crate::harness::{Dir, Running, Worker, arg, hear, holder, tell};
 use dotlock::Policy;
 use std::fs::OpenOptions;
 use std::time::Duration;
@@ -105,6 +105,39 @@ fn a_killed_holder_frees_a_waiter_that_sleeps() {
     assert_eq!(waiter.end().code, 0);
     assert_eq!(dir.read("f"), "new");
     assert_eq!(dir.names(), ["f"]);
+}
+
+/// Kills the `run` alone; its command goes on.
+fn kill_wrapper(mut held: Running) -> Running {
+    held.child.kill().unwrap();
+    held.child.wait().unwrap();
+    held
+}
+
+#[test]
+fn a_killed_wrappers_lock_is_held_until_its_command_ends_and_is_free_at_once() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    let mut held = kill_wrapper(holder(&dir, "run f"));
+    let write = || dir.dotlock().line("write f").stdin("new");
+    let nonblock = dir.dotlock().line("write -n f").stdin("no");
+    nonblock.run().fails(75, &["its owner is alive (kernel lock)"]);
+    let mut waiter = write().start();
+    drop(waiter.stdin.take());
+    waiter.says("waiting for the lock");
+    // That ends the command.
+    drop(held.stdin.take());
+    assert_eq!(waiter.end().code, 0);
+    assert_eq!((dir.read("f").as_str(), dir.names()), ("new", vec!["f".to_owned()]));
+}
+
+#[test]
+fn with_close_a_killed_wrappers_lock_is_free() {
+    let dir = Dir::new();
+    dir.file("f", "old");
+    let _held = kill_wrapper(holder(&dir, "run -o f"));
+    dir.dotlock().line("write -n f").stdin("new").run().ok();
+    assert_eq!((dir.read("f").as_str(), dir.names()), ("new", vec!["f".to_owned()]));
 }
 
 #[test]

@@ -2,10 +2,11 @@
 //! nothing.
 //!
 //! `DOTLOCK_FAULT=WHAT@N` makes the N-th mutation of this process fail as WHAT
-//! says: `kill` (SIGKILL before the call), `stop` (SIGSTOP before it), `short` (half of a write), or an
-//! error by name (`EIO`, `ENOSPC`, `EACCES`, `EINTR`, `EINVAL`). Several may be
-//! given, separated by commas. What was done is appended to the file that
-//! `DOTLOCK_FAULT_LOG` names, so that a test knows when N was past the end.
+//! says: `kill` (SIGKILL before the call), `stop` (SIGSTOP before it), `short`
+//! (half of a write), or an error by name (`EIO`, `ENOSPC`, `EACCES`, `EINTR`,
+//! `EINVAL`). Several may be given, separated by commas. What was done is appended
+//! to the file that `DOTLOCK_FAULT_LOG` names, so that a test knows when N was
+//! past the end.
 
 use std::io;
 

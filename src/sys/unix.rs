@@ -7,7 +7,7 @@ mod process;
 mod processes;
 pub mod signal;
 
-pub(crate) use block::lock_until;
+pub(crate) use block::{announce, is_awaited, lock_until};
 pub use child::exit_code;
 pub use child::{EDITOR, posix_shell, shell, spawn, spawn_for_us, wait_for};
 pub(crate) use child::{let_children_inherit, read_output};

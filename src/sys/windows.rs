@@ -195,6 +195,14 @@ pub(crate) fn lock_until(_: &File, _: Option<Instant>) -> io::Result<bool> {
     again(Op::Lock, || Ok(true))
 }
 
+/// Nobody sleeps on a kernel lock here.
+pub(crate) fn announce(_: &File) {}
+
+/// Nobody sleeps on a kernel lock here.
+pub(crate) fn is_awaited(_: &File) -> bool {
+    false
+}
+
 /// The kernel lock goes when the file is closed; no child inherits it.
 pub(crate) fn unlock(_: &File) {
     let _ = fault::at(Op::Unlock);

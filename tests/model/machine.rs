@@ -138,6 +138,7 @@ pub enum Pc {
     RemoveP,
     CheckGate,
     RemoveS,
+    PassS,
     Unlock,
     SyncDir,
     SweepLock,
@@ -571,8 +572,14 @@ impl World {
                 self.unlock(i, me.s);
                 RemoveS
             }
+            // Whoever sleeps on it finds it in place.
+            CheckGate if me.s.is_some() && self.procs.iter().any(|p| p.pc == LockS && p.s == me.s) => PassS,
             CheckGate if me.s.is_some() && self.names[S] == me.s => RemoveS,
             CheckGate => Unlock,
+            PassS => {
+                self.edit(me.s.expect("ours")).record = None;
+                Unlock
+            }
             RemoveS => {
                 self.unlink(set, Some(i), S, me.s.expect("ours"));
                 Unlock
@@ -786,7 +793,16 @@ impl Model for Setting {
             let dotlock = p.kind != Kind::Git && world.alive(i) && p.pc != Off;
             let late = matches!(
                 p.pc,
-                Hold | Sync | Fence | Stamp | Unmark | Rename | Unstamp | CheckGate | RemoveS | Unlock
+                Hold | Sync
+                    | Fence
+                    | Stamp
+                    | Unmark
+                    | Rename
+                    | Unstamp
+                    | CheckGate
+                    | RemoveS
+                    | PassS
+                    | Unlock
             );
             if world.kills > 0 && dotlock && (late || !self.late_kills) {
                 acts.push(Act::Kill(i));
@@ -794,7 +810,7 @@ impl Model for Setting {
             // One mutex keeps the hook out from the fence to the end.
             let at_work = matches!(
                 p.pc,
-                Fence | Stamp | Unmark | Rename | Unstamp | CheckGate | RemoveS | Unlock | SyncDir
+                Fence | Stamp | Unmark | Rename | Unstamp | CheckGate | RemoveS | PassS | Unlock | SyncDir
             );
             let going = matches!(p.pc, Empty | CheckOwn | RemoveP | SweepLock | SweepCheck);
             let beside = self.mistake == Some(Mistake::HookBesideTheRename);

@@ -41,6 +41,49 @@ fn lock(file: &File, is_late: impl Fn() -> bool) -> io::Result<bool> {
     }
 }
 
+/// Tells whoever has `file`'s kernel lock that it is waited for, until `file` is
+/// closed, however that comes about: by a shared lock of the other kind, of which
+/// `flock` knows nothing (fcntl_locking(2), "open file description locks"). It
+/// keeps nobody out, since nobody asks for such a lock to have it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn announce(file: &File) {
+    // Where it cannot be done, nobody learns of it.
+    let _ = description_lock(file, libc::F_OFD_SETLK, libc::F_RDLCK);
+}
+
+/// Whether somebody has announced that `file`'s kernel lock is waited for: that
+/// he would be in the way of such a lock.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_awaited(file: &File) -> bool {
+    description_lock(file, libc::F_OFD_GETLK, libc::F_WRLCK).is_ok_and(|kind| kind != libc::F_UNLCK)
+}
+
+/// A call for such a lock of the whole file; returns what kind the system says.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn description_lock(file: &File, call: libc::c_int, kind: libc::c_int) -> io::Result<libc::c_int> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: all zero is a valid value, and stands for the whole file; the call
+    // reads and fills it.
+    unsafe {
+        let mut lock: libc::flock = std::mem::zeroed();
+        lock.l_type = kind as libc::c_short;
+        match libc::fcntl(file.as_raw_fd(), call, &mut lock) {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(lock.l_type.into()),
+        }
+    }
+}
+
+/// Nobody can be told here that he is waited for.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn announce(_: &File) {}
+
+/// Nobody can be told here that he is waited for.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn is_awaited(_: &File) -> bool {
+    false
+}
+
 /// Calls `blocks`, and sends this thread SIGURG from `end` on until that returns:
 /// by a timer of the thread's own, which costs no thread and no time to end.
 #[cfg(any(target_os = "linux", target_os = "android"))]
