@@ -42,6 +42,14 @@ impl Dir {
         names
     }
 
+    /// A line for sh, in which `dotlock` is the program.
+    #[cfg(unix)]
+    pub fn sh(&self, script: &str) -> Dotlock {
+        let bin = Path::new(env!("CARGO_BIN_EXE_dotlock")).parent().unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        Dotlock::new("sh", self.path()).args(["-c", script]).env("PATH", path)
+    }
+
     /// The program, to be run in this directory.
     pub fn dotlock(&self) -> Dotlock {
         Dotlock::new(env!("CARGO_BIN_EXE_dotlock"), self.path())
@@ -231,6 +239,47 @@ fn linger() {
 /// Role: lives until its input ends.
 fn live() {
     while hear().is_some() {}
+}
+
+/// Runs `script` in a terminal; each time that it has shown the first of a pair, the
+/// second is typed. Returns what the terminal showed.
+#[cfg(unix)]
+pub fn terminal(dir: &Dir, script: &str, dialogue: &[(&str, &[u8])]) -> String {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let main = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&main).unwrap();
+    unlockpt(&main).unwrap();
+    let name = ptsname(&main, Vec::new()).unwrap().into_string().unwrap();
+    let tty = || std::fs::OpenOptions::new().read(true).write(true).open(&name).unwrap();
+    // A session of its own, whose terminal this is: setsid makes both so.
+    let mut command = dir.sh(script).command;
+    let shell = std::mem::replace(&mut command, Command::new("setsid"));
+    command.args(["--ctty", "--wait"]).arg(shell.get_program()).args(shell.get_args());
+    command.current_dir(dir.path()).envs(shell.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    let mut child = command.stdin(tty()).stdout(tty()).stderr(tty()).spawn().unwrap();
+    drop(command);
+    let mut typed = std::fs::File::from(main);
+    let mut shown = typed.try_clone().unwrap();
+    let mut seen = Vec::new();
+    let mut read = |seen: &mut Vec<u8>| {
+        let mut piece = [0; 1024];
+        // At its end the terminal is closed, which reads as an error.
+        let n = shown.read(&mut piece).unwrap_or(0);
+        seen.extend_from_slice(&piece[..n]);
+        n > 0
+    };
+    let mut from = 0;
+    for (word, answer) in dialogue {
+        let has = |seen: &[u8]| String::from_utf8_lossy(seen).contains(word);
+        while !has(&seen[from..]) {
+            assert!(read(&mut seen), "{word:?} was not shown, but {:?}", String::from_utf8_lossy(&seen));
+        }
+        from = seen.len();
+        typed.write_all(answer).unwrap();
+    }
+    while read(&mut seen) {}
+    child.wait().unwrap();
+    String::from_utf8_lossy(&seen).into_owned()
 }
 
 /// A process of its own that runs [`ROLES`]' function of that name: this test

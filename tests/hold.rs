@@ -1,21 +1,14 @@
 //! Holding a lock, with shells, signals and terminals: `run`, scripts that
 //! `acquire`, and deaths at every step. The rest is in `session`, for every system.
 
-use crate::harness::{Dir, Dotlock, Outcome, Running, has};
+use crate::harness::{Dir, Dotlock, Outcome, Running, has, terminal};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dotlock");
-
-/// A shell in which `dotlock` is the program.
-fn sh(dir: &Dir, script: &str) -> Dotlock {
-    let bin = Path::new(PROGRAM).parent().unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    Dotlock::new("sh", dir.path()).args(["-c", script]).env("PATH", path)
-}
 
 /// `dotlock LINE -- sh -c SCRIPT`, with the program in the path.
 fn run(dir: &Dir, line: &str, script: &str) -> Dotlock {
@@ -235,7 +228,7 @@ fn nohup_stays_nohup() {
     let dir = Dir::new();
     fifo(&dir, "gate");
     let script = "trap '' HUP; exec dotlock run f -- sh -c 'echo held >&2; read x < gate; echo done >&2'";
-    let mut held = sh(&dir, script).start();
+    let mut held = dir.sh(script).start();
     held.says("held");
     kill_process(Pid::from_child(&held.child), Signal::HUP).unwrap();
     let_go(&dir, "gate");
@@ -277,32 +270,8 @@ fn a_time_limit_ends_the_command_and_what_it_started() {
 /// Types Ctrl-C in a terminal in which `script` runs, each time that it has said
 /// one of `words`; returns what the terminal showed.
 fn ctrl_c(dir: &Dir, script: &str, words: &[&str]) -> String {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let main = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&main).unwrap();
-    unlockpt(&main).unwrap();
-    let name = ptsname(&main, Vec::new()).unwrap().into_string().unwrap();
-    let tty = || std::fs::OpenOptions::new().read(true).write(true).open(&name).unwrap();
-    // A session of its own, whose terminal this is: setsid makes both so.
-    let mut command = sh(dir, script).command;
-    let shell = std::mem::replace(&mut command, Command::new("setsid"));
-    command.args(["--ctty", "--wait"]).arg(shell.get_program()).args(shell.get_args());
-    command.current_dir(dir.path()).envs(shell.get_envs().filter_map(|(k, v)| Some((k, v?))));
-    let mut child = command.stdin(tty()).stdout(tty()).stderr(tty()).spawn().unwrap();
-    drop(command);
-    let mut typed = std::fs::File::from(main);
-    let mut seen = String::new();
-    let mut shown = BufReader::new(typed.try_clone().unwrap());
-    for word in words {
-        while !seen.contains(word) {
-            shown.read_line(&mut seen).unwrap();
-        }
-        typed.write_all(&[3]).unwrap();
-    }
-    // At its end the terminal is closed, which reads as an error.
-    while shown.read_line(&mut seen).is_ok_and(|n| n > 0) {}
-    child.wait().unwrap();
-    seen
+    let dialogue: Vec<(&str, &[u8])> = words.iter().map(|&word| (word, &[3][..])).collect();
+    terminal(dir, script, &dialogue)
 }
 
 #[test]
@@ -366,8 +335,7 @@ fn a_lock_of_ones_own_ancestor_is_not_waited_for() {
     let out = run(&dir, "run f", "echo x | env -u DOTLOCK_HELD dotlock write --wait forever f").run();
     out.fails(3, &["under which this command runs", "--preserve-env=DOTLOCK_HELD", "f.lock"]);
     let out =
-        sh(&dir, "dotlock acquire -q --for-pid $$ f > t; echo x | dotlock run --wait forever f -- true")
-            .run();
+        dir.sh("dotlock acquire -q --for-pid $$ f > t; echo x | dotlock run --wait forever f -- true").run();
     out.fails(3, &["under which this command runs", "--token"]);
     assert_eq!(dir.read("f"), "old");
 }
@@ -442,13 +410,13 @@ fn a_script_of_several_steps_works_under_its_lock() {
     let script = "set -e; T=$(dotlock acquire --for-pid $$ f); echo one | dotlock write --token $T f; \
                   ! dotlock run -n g -- false; cat f; DOTLOCK_TOKEN=$T dotlock run f -- sh -c 'echo two > f'; \
                   cat f; dotlock release -v $T; dotlock release $T; dotlock release -q $T";
-    let out = sh(&dir, script).run().fails(0, &["released the lock of", "is not locked any more"]);
+    let out = dir.sh(script).run().fails(0, &["released the lock of", "is not locked any more"]);
     assert_eq!(out.stdout, "one\ntwo\n");
     assert_eq!(dir.names(), ["f"]);
     let script = "L=$(dotlock acquire --for-pid $$ --export sh f 'g h') || exit; eval \"$L\"; \
                   echo one | dotlock write f; echo two | dotlock write 'g h'; dotlock status f 'g h' | grep -c held; \
                   eval \"$(dotlock release --export sh)\"; echo \"$DOTLOCK_HELD\"";
-    let out = sh(&dir, script).run().ok();
+    let out = dir.sh(script).run().ok();
     assert_eq!(out.stdout, "2\n[]\n");
     assert_eq!((dir.read("f").as_str(), dir.names()), ("one\n", vec!["f".to_owned(), "g h".to_owned()]));
 }
@@ -459,9 +427,9 @@ fn a_script_killed_half_way_lets_the_next_one_in() {
     dir.file("f", "old");
     fifo(&dir, "gate");
     let script = "T=$(dotlock acquire --for-pid $$ f); echo half | dotlock write --token $T f; echo held >&2; read x < gate";
-    let mut first = sh(&dir, script).start();
+    let mut first = dir.sh(script).start();
     first.says("held");
-    let mut next = sh(&dir, "T=$(dotlock acquire --for-pid $$ f) && dotlock release $T").start();
+    let mut next = dir.sh("T=$(dotlock acquire --for-pid $$ f) && dotlock release $T").start();
     next.says("waiting for the lock");
     first.child.kill().unwrap();
     first.child.wait().unwrap();
