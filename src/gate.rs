@@ -132,6 +132,15 @@ impl Gate {
         sys::unlock(&self.file);
     }
 
+    /// Lets the record speak for no P any more, but still name the files that its
+    /// holder had staged and could not remove.
+    pub fn disown(&self) -> io::Result<()> {
+        match Record::read(&self.file) {
+            Some(record) => sys::overwrite(&self.file, &record.of_no_file().to_bytes()),
+            None => Ok(()),
+        }
+    }
+
     /// Empties the record: it speaks for no P any more.
     pub fn clear(&self) -> io::Result<()> {
         sys::overwrite(&self.file, b"")
@@ -175,12 +184,12 @@ impl Gate {
     /// Leaves the gate, and removes S unless its record speaks for the P that
     /// stands there.
     pub fn leave(&self, target: &Target) {
-        let record = Record::read(&self.file);
-        let speaks = |r: Record| sys::stat(target.lock_path()).is_ok_and(|s| r.speaks_of(s.id));
-        match record.is_some_and(speaks) {
-            true => sys::unlock(&self.file),
-            false => self.remove(),
+        let Some(record) = Record::read(&self.file) else { return self.remove() };
+        if sys::stat(target.lock_path()).is_ok_and(|s| record.speaks_of(s.id)) {
+            return sys::unlock(&self.file);
         }
+        let _ = sys::remove_tree(&target.stage_dir(record.number()));
+        self.remove();
     }
 }
 

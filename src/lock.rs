@@ -134,22 +134,29 @@ impl Entry {
             return;
         }
         let Things { gate, p, staged, placed } = std::mem::take(&mut *self.things());
+        let mut left = false;
         if let Some(p) = &p {
-            if let Some(gate) = &gate {
-                let _ = gate.clear();
-            }
             // As long as P stands it tells the next one of what is beside it.
             placed.iter().for_each(Placed::undo);
-            if staged {
-                let _ = sys::remove_tree(&self.target.stage_dir(p.id.number));
+            left = staged && !self.remove_staged(p);
+            if let Some(gate) = &gate {
+                let _ = if left { gate.disown() } else { gate.clear() };
             }
             p.remove(&self.target);
         }
         match gate {
+            Some(gate) if left => gate.stand(),
             Some(gate) if p.is_some() => gate.remove(),
             Some(gate) => gate.leave(&self.target),
             None => gate::sweep(&self.target),
         }
+    }
+}
+
+impl Entry {
+    /// Whether what was staged under a name is gone.
+    fn remove_staged(&self, p: &P) -> bool {
+        sys::remove_tree(&self.target.stage_dir(p.id.number)).is_ok()
     }
 }
 

@@ -181,6 +181,11 @@ impl Record {
         self.lock.number
     }
 
+    /// The same, but speaking of no file: none was made in 1970.
+    pub fn of_no_file(self) -> Record {
+        Record { lock: LockId { birth: Some(0), ..self.lock }, ..self }
+    }
+
     /// Whether it speaks of the file `id`.
     pub fn speaks_of(&self, id: FileId) -> bool {
         self.lock.is(id)

@@ -37,3 +37,5 @@ mod stores;
 #[cfg(unix)]
 mod storm;
 mod takeover;
+#[cfg(unix)]
+mod update;

@@ -15,7 +15,7 @@ struct Row {
     prepare: fn(&Dir),
 }
 
-const ROWS: [Row; 8] = [
+const ROWS: [Row; 13] = [
     Row { name: "replace", line: "write f", old: Some("old"), big: false, prepare: |_| {} },
     Row { name: "create", line: "write f", old: None, big: false, prepare: |_| {} },
     Row { name: "spooled", line: "write f --sync data", old: Some("old"), big: true, prepare: |_| {} },
@@ -23,10 +23,30 @@ const ROWS: [Row; 8] = [
     Row { name: "parents", line: "write d/e/g --parents --from src", old: None, big: false, prepare: source },
     Row { name: "takeover", line: "write f", old: Some("old"), big: false, prepare: dead_lock },
     Row { name: "attributes", line: "write f", old: Some("old"), big: false, prepare: attributes },
+    Row { name: "update", line: UPDATE, old: Some("old"), big: false, prepare: source },
+    Row { name: "in place", line: IN_PLACE, old: Some("old"), big: false, prepare: source },
+    Row { name: "backup", line: "write f --backup", old: Some("old"), big: false, prepare: older_backup },
+    Row { name: "numbered", line: NUMBERED, old: Some("old"), big: false, prepare: |_| {} },
+    Row { name: "checked", line: CHECKED, old: Some("old"), big: false, prepare: |_| {} },
     Row { name: "unsynced", line: "write f --sync none --mode 640", old: None, big: false, prepare: |_| {} },
 ];
 
 const FAULTS: [&str; 7] = ["kill", "EIO", "ENOSPC", "EACCES", "EINTR", "EINVAL", "short"];
+
+const UPDATE: &str = if cfg!(windows) { "update f -- cmd /d /c type src" } else { "update f -- cat src" };
+const IN_PLACE: &str = if cfg!(windows) {
+    "update f --in-place -- cmd /d /c copy /y src {}"
+} else {
+    "update f --in-place -- cp src {}"
+};
+const NUMBERED: &str = "write f --backup=numbered --keep 1";
+/// A validator that is content with anything.
+const CHECKED: &str = "write f --validate exit --skip-unchanged";
+
+/// An older backup, which is the one that is left when nothing is written.
+fn older_backup(dir: &Dir) {
+    dir.file("f.bak", "older");
+}
 
 fn source(dir: &Dir) {
     dir.file("src", content(false));
@@ -82,7 +102,7 @@ fn one(row: &Row, fault: &str, n: u32) -> bool {
     }
     (row.prepare)(&dir);
     let before = dir.names();
-    let others: Vec<_> = if dir.join("src").exists() { vec!["src".to_owned()] } else { vec![] };
+    let others: Vec<_> = before.iter().filter(|n| ["src", "f.bak"].contains(&n.as_str())).cloned().collect();
     let new = content(row.big);
     let file = row.line.split_whitespace().find(|w| w.ends_with('f') || w.ends_with('g')).unwrap();
 
@@ -115,9 +135,25 @@ fn one(row: &Row, fault: &str, n: u32) -> bool {
         assert_eq!(out.code, 0, "such a directory needs no syncing: {context}");
     }
 
+    // A backup is what the file was before; or all is as it was.
+    let keeps = row.line.contains("--backup");
+    let name = if row.line.contains("numbered") { "f.~1~" } else { "f.bak" };
+    let backup = std::fs::read_to_string(dir.join(name)).ok();
+    if keeps && is_new {
+        assert_eq!(backup.as_deref(), Some("old"), "{context}");
+    } else if keeps && out.code != 137 && !log.contains("Unlink") && !log.contains("Link") {
+        assert_eq!(backup.as_deref(), others.first().map(|_| "older"), "{context}");
+    } else if let Some(backup) = backup.filter(|_| keeps) {
+        assert!(backup == "old" || backup == "older", "{context}");
+    }
+
     // Nothing left behind, unless death or the removal itself prevented it.
+    let is_kept = keeps && dir.join(name).exists();
     let clean = || {
         let mut expected = others.clone();
+        if is_kept && !expected.iter().any(|n| n == name) {
+            expected.push(name.to_owned());
+        }
         if dir.join(file).exists() {
             expected.push(file.split('/').next().unwrap().to_owned());
         }

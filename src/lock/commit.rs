@@ -166,11 +166,11 @@ impl Lock {
         if stamped || !marked {
             let _ = sys::unstamp(staged);
         }
-        if stage {
-            let _ = sys::remove_tree(&target.stage_dir(self.p.id.number));
-        }
-        if let Some(gate) = gate {
-            gate.remove();
+        let left = stage && !self.entry.remove_staged(&self.p);
+        match gate {
+            Some(gate) if left && gate.disown().is_ok() => gate.stand(),
+            Some(gate) => gate.remove(),
+            None => {}
         }
         sys::unlock(staged);
         // The hook would end the process with S still there.
