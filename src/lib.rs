@@ -12,8 +12,9 @@
 //! - [`Lock::commit`] makes that the file's content and releases the lock, or
 //!   [`Lock::roll_back`] (or dropping it) releases it and changes nothing.
 //!
-//! [`publish()`] and [`update`] do all three, with the care that a replaced file
-//! needs: see there. A program that ends by a signal calls [`roll_back_all`]
+//! [`publish()`], [`update`] and [`restore`] do all three, with the care that a
+//! replaced file needs; [`Draft`] is the same in steps, for content that a command
+//! makes. A program that ends by a signal calls [`roll_back_all`]
 //! first, as destructors do not run then.
 //!
 //! # Words, and files on disk
@@ -53,6 +54,13 @@
 //! and unlocked: the kernel wakes the first of them, who finds it in place. Who
 //! sleeps there says so by a lock of the other kind (`F_OFD_SETLK`), which ends
 //! with him; where there is none, S is removed, and each makes or finds a new one.
+//!
+//! What needs a name before the commit - a private copy for a command, a backup in
+//! the making - lies in `<target>~stage-<P's file number>.lock`, which is made
+//! after P and removed before it. So whoever breaks P knows it from P itself, even
+//! if a power cut cost the record. A commit renames P away before that directory
+//! can go (in it is the older backup, to be put back should the rename fail); S,
+//! removed still later, names P's number, and the next acquirer looks there.
 //!
 //! *Break*: take P's kernel lock without waiting, look whether its path leads to
 //! it, judge it, remove it.
@@ -106,7 +114,7 @@
 //! | before P is made | nothing, or S alone | uses S |
 //! | while P is held | P with the mark or the stamp, S whole, torn, empty or lost | finds P without kernel lock: removes it |
 //! | while it hangs on a record | P with the second mark, S durable | finds the process gone or the lease over: removes it |
-//! | after the rename | the new target, perhaps stamped still; S | uses S; the next write leaves the stamp behind |
+//! | after the rename | the new target, perhaps stamped still; S; staged files | uses S, removes what its record names; the next write leaves the stamp behind |
 //!
 //! Mark and stamp are part of P's own inode, so a power cut keeps or loses them
 //! with it. `tests/model` explores all of this: every order of system calls of
@@ -166,9 +174,11 @@
 //!
 //! # Where things are
 //!
-//! [`publish()`] and the types around it take input to a commit; [`survey()`]
+//! `publish.rs` takes input to a commit: `publish/gather.rs` collects it,
+//! `publish/check.rs` judges it, `publish/backup.rs` keeps the old; [`survey()`]
 //! looks at locks, and [`break_lock`] removes dead ones; `lock.rs` is the
-//! protocol, `lock/acquire.rs` its first part, `lock/nested.rs` working under a
+//! protocol, `lock/acquire.rs` its first part and `lock/commit.rs` its last,
+//! `lock/stage.rs` what stands beside the target meanwhile, `lock/nested.rs` working under a
 //! lock, `lock/session.rs` locks that outlive their process, `token.rs` what
 //! names them; `gate.rs` is S; `wait.rs` the only waiting loop; `verdict.rs`
 //! judges what stands at P; `owner.rs` is the record; `target.rs` the names;

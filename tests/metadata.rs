@@ -155,3 +155,33 @@ fn a_replacement_parts_hard_links_and_leaves_open_files_alone() {
     assert_eq!((dir.read("f").as_str(), dir.read("other").as_str(), text.as_str()), ("new", "old", "old"));
     assert_eq!(file.metadata().unwrap().nlink(), 1);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_security_label_stays() {
+    use rustix::fs::{XattrFlags, getxattr, setxattr};
+    let dir = Dir::new();
+    let (file, label) = (dir.file("f", "old"), b"system_u:object_r:etc_t:s0");
+    if setxattr(&file, "security.selinux", label, XattrFlags::empty()).is_err() {
+        return lacks_right("labelling files");
+    }
+    dir.dotlock().line("write f").stdin("new").run().ok();
+    let mut found = [0; 64];
+    let n = getxattr(&file, "security.selinux", &mut found).unwrap();
+    assert_eq!(&found[..n], label);
+}
+
+#[test]
+fn the_time_is_that_of_the_write_unless_nothing_changes() {
+    let dir = Dir::new();
+    let file = dir.file("f", "old");
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let modified = || file.metadata().unwrap().modified().unwrap();
+    std::fs::File::options().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
+    dir.dotlock().line("write -q --skip-unchanged f").stdin("old").run().ok();
+    assert_eq!(modified(), long_ago);
+    dir.dotlock().line("write --backup f").stdin("new").run().ok();
+    assert!(modified() > long_ago);
+    // The old file keeps its own.
+    assert_eq!(dir.join("f.bak").metadata().unwrap().modified().unwrap(), long_ago);
+}

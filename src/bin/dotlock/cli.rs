@@ -101,7 +101,7 @@ pub struct LockedWrite {
 #[command(after_long_help = "\
 Examples:
   Count, from as many processes as you like:
-    dotlock update --create counter.json -- jq '. + 1'
+    dotlock update counter.json -- jq '.n += 1'
 
   Sort a list, and check what comes out before it counts:
     dotlock update hosts.txt --validate 'grep -q localhost {}' -- sort -u
