@@ -32,6 +32,7 @@ mod readme;
 mod session;
 #[cfg(unix)]
 mod signals;
+mod steps;
 #[cfg(unix)]
 mod stores;
 #[cfg(unix)]

@@ -1,8 +1,8 @@
 //! Changing a file: `update`, `edit`, and the steps before a file is replaced.
 
-use crate::harness::{Dir, Dotlock, command, has, terminal};
+use crate::harness::{Dir, Dotlock, has, terminal};
 use rustix::process::{Pid, Signal, kill_process};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -258,52 +258,6 @@ fn what_a_validator_does_not_accept_is_not_written() {
 }
 
 #[test]
-fn old_content_is_kept_and_put_back() {
-    let dir = Dir::new();
-    let write =
-        |options: &str, text: &str| dir.dotlock().line(&format!("write f {options}")).stdin(text).run();
-    // There is nothing to keep yet.
-    write("--backup", "1").ok();
-    assert_eq!(dir.names(), ["f"]);
-    std::fs::set_permissions(dir.join("f"), PermissionsExt::from_mode(0o640)).unwrap();
-    write("--backup", "2").ok();
-    write("--backup", "3").ok();
-    assert_eq!((dir.read("f.bak").as_str(), dir.read("f").as_str()), ("2", "3"));
-    assert_eq!(dir.join("f.bak").metadata().unwrap().mode() & 0o777, 0o640);
-    write("--backup=.orig", "4").ok();
-    assert_eq!(dir.read("f.orig"), "3");
-    for text in ["5", "6", "7", "8"] {
-        write("--backup=numbered --keep 2", text).ok();
-    }
-    assert_eq!(dir.names(), ["f", "f.bak", "f.orig", "f.~3~", "f.~4~"]);
-    assert_eq!((dir.read("f.~3~").as_str(), dir.read("f.~4~").as_str()), ("6", "7"));
-    // The last one that was made, whichever kind it is.
-    let restore = |options: &str| dir.dotlock().line(&format!("restore f {options}")).run();
-    restore("").fails(0, &["f.~4~ again"]);
-    assert_eq!(dir.read("f"), "7");
-    write("--backup", "9").ok();
-    restore("--backup=numbered").fails(0, &["f.bak again"]);
-    assert_eq!((dir.read("f").as_str(), dir.read("f.~5~").as_str()), ("7", "9"));
-    restore("--from f.orig -q").ok();
-    assert_eq!(dir.read("f"), "3");
-    restore("--suffix .none --from f.no").fails(1, &["f.no"]);
-    // A file that is gone gets the permissions of its backup.
-    std::fs::remove_file(dir.join("f")).unwrap();
-    restore("--from f.bak -q").ok();
-    assert_eq!(dir.join("f").metadata().unwrap().mode() & 0o777, 0o640);
-    // Names that are a lock's, or elsewhere, are none for a backup.
-    for bad in ["=.lock", "=~owner", "=/x", "="] {
-        write(&format!("--backup{bad}"), "no").fails(3, &["refused"]);
-    }
-    write("--keep 2", "no").fails(2, &["--backup=numbered"]);
-    assert_eq!(dir.read("f"), "7");
-    let dir = Dir::new();
-    dir.file("f", "x");
-    dir.dotlock().line("restore f").run().fails(3, &["there is no backup"]);
-    assert_eq!(dir.names(), ["f"]);
-}
-
-#[test]
 fn a_backup_is_the_old_file_itself() {
     let dir = Dir::new();
     let file = dir.file("f", "old");
@@ -317,65 +271,6 @@ fn a_backup_is_the_old_file_itself() {
     write.stdin("newer").run().ok();
     assert_eq!((dir.read("f").as_str(), dir.read("f.bak").as_str()), ("newer", "other\n"));
     assert_eq!(dir.names(), ["f", "f.bak"]);
-}
-
-#[test]
-fn a_precondition_is_looked_at_under_the_lock_and_before_the_rename() {
-    let dir = Dir::new();
-    let write =
-        |wanted: &str, text: &str| dir.dotlock().args(["write", "--if-match", wanted, "f"]).stdin(text).run();
-    write("present", "x").fails(3, &["does not exist"]);
-    write("absent", "one").ok();
-    let hash = "sha256:7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed";
-    write("absent", "x").fails(3, &["it exists", hash]);
-    let report = dir.dotlock().line("status --json f").run().ok().stdout;
-    assert!(report.contains(&hash[7..]), "{report}");
-    write(hash, "two").ok();
-    let found = "sha256:3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3";
-    write(hash, "x").fails(3, &["changed by somebody else", found]);
-    write("present", "three").ok();
-    write("sha256:12", "x").fails(2, &["64 hexadecimal digits"]);
-    assert_eq!((dir.read("f").as_str(), dir.names()), ("three", vec!["f".to_owned()]));
-    // A program that takes no lock comes in between.
-    let three = "sha256:8b5b9db0c13db24256c829aa364aa90c6d2eba318b9232a4ab9313b954d3555f";
-    let args = ["write", "--if-match", three, "--validate", "echo other > f", "f"];
-    let out = dir.dotlock().args(args).stdin("x").run();
-    out.fails(3, &["changed by somebody else: its content is sha256:"]);
-    assert_eq!((dir.read("f").as_str(), dir.names()), ("other\n", vec!["f".to_owned()]));
-}
-
-#[test]
-fn what_would_change_nothing_is_not_written() {
-    let dir = Dir::new();
-    let file = dir.file("f", "same");
-    let state = || {
-        let m = file.metadata().unwrap();
-        (m.ino(), m.mtime_nsec(), m.ctime_nsec())
-    };
-    let before = state();
-    let write = |options: &str, text: &str| {
-        dir.dotlock().line(&format!("write f --skip-unchanged {options}")).stdin(text).run()
-    };
-    write("--backup", "same").fails(0, &["is unchanged"]);
-    let report = write("-q --json", "same").ok().stdout;
-    assert!(report.contains(r#""unchanged":true"#), "{report}");
-    sh(&dir, "dotlock update -q --skip-unchanged f -- cat").run().ok();
-    assert_eq!((state(), dir.names()), (before, vec!["f".to_owned()]));
-    write("--mode 600", "same").ok();
-    assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
-    write("", "sama").ok();
-    write("", "sam").ok();
-    assert_eq!(dir.read("f"), "sam");
-}
-
-#[test]
-fn hard_links_are_not_parted_if_that_is_refused() {
-    let dir = Dir::new();
-    std::fs::hard_link(dir.file("f", "old"), dir.join("g")).unwrap();
-    dir.dotlock().line("write f --refuse-hardlinked").stdin("x").run().fails(3, &["2 names"]);
-    assert_eq!((dir.read("f").as_str(), dir.names()), ("old", vec!["f".to_owned(), "g".to_owned()]));
-    std::fs::remove_file(dir.join("g")).unwrap();
-    dir.dotlock().line("write f --refuse-hardlinked").stdin("new").run().ok();
 }
 
 /// Something mounted, until this is dropped.
@@ -497,13 +392,4 @@ fn a_big_copy_shows_a_bar_on_a_terminal_only() {
     assert!(seen.contains("MiB") && seen.contains("code 0"), "{seen:?}");
     let out = sh(&dir, script).run().fails(0, &[]);
     assert_eq!((out.stderr.as_str(), out.stdout.as_str()), ("", "code 0\n"));
-}
-
-#[test]
-fn commands_of_every_system_work_within_an_update() {
-    let dir = Dir::new();
-    dir.file("f", "old");
-    dir.file("src", "new");
-    dir.dotlock().args(["update", "f", "--"]).args(command::cat("src")).run().ok();
-    assert_eq!((dir.read("f").as_str(), dir.names()), ("new", vec!["f".to_owned(), "src".to_owned()]));
 }

@@ -35,6 +35,8 @@ pub fn update(args: &Update) -> anyhow::Result<Exit> {
 
     let program = &args.cmd[0];
     let status = if args.in_place {
+        // On Windows a file that is open may not be replaced.
+        drop(old);
         let copy = draft.private_copy()?;
         let mut command = with_path(&args.cmd, &copy);
         set_held(&mut command, &draft, &held);
