@@ -116,8 +116,10 @@ struct Group {
 impl Found {
     fn add_own(&mut self, target: &Target) {
         let exists = |path: &PathBuf| sys::stat(path).is_ok();
-        let locked = sys::stat(target.lock_path()).is_ok();
-        let parts: Vec<_> = PARTS.iter().map(|end| target.part(end)).filter(exists).collect();
+        let lock = sys::stat(target.lock_path()).ok();
+        let staged = lock.as_ref().map(|lock| target.stage_dir(lock.id.number));
+        let locked = lock.is_some();
+        let parts: Vec<_> = PARTS.iter().map(|end| target.part(end)).chain(staged).filter(exists).collect();
         if locked || !parts.is_empty() {
             self.groups.push(Group { target: target.clone(), locked, parts });
         }
