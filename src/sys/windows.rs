@@ -370,6 +370,11 @@ pub(crate) fn stdin_file() -> Option<File> {
     (on_disk && file.metadata().is_ok_and(|m| m.is_file())).then_some(file)
 }
 
+/// Whether standard input is a console.
+pub fn stdin_is_terminal() -> bool {
+    io::IsTerminal::is_terminal(&io::stdin())
+}
+
 /// Standard input. What std offers: it turns a console's characters into UTF-8,
 /// and big reads go past its buffer.
 pub(crate) fn raw_stdin() -> impl io::Read {

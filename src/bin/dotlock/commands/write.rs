@@ -11,7 +11,6 @@ use dotlock::{
     Target, Validator, show,
 };
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -32,7 +31,7 @@ pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
             Err(code) => return Ok(Exit::Passed(code)),
         }
     } else {
-        if !args.say.tell.quiet && std::io::stdin().is_terminal() {
+        if !args.say.tell.quiet && dotlock::stdin_is_terminal() {
             say(format_args!("reading from the terminal; Ctrl-D ends it, Ctrl-C gives up"));
         }
         gatherer.stdin()?
