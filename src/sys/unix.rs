@@ -313,6 +313,36 @@ pub(crate) fn create_unnamed(path: &Path, mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
+/// A file without a name, on the file system of `path`, which [`name_lock`] can
+/// make P: it has the first mark already. It means nothing until then.
+pub(crate) fn create_spool(path: &Path) -> io::Result<File> {
+    create_unnamed(path, Mark::First.birth_mode())
+}
+
+/// Makes `spool`, whose kernel lock is ours, P by giving it the name `path`, which
+/// must not exist: so P is born with mark, content and kernel lock. False where that
+/// cannot be done, or was done before: a P is to be made in the ordinary way then,
+/// and will tell what is wrong.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn name_lock(spool: &File, path: &Path) -> io::Result<bool> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    use std::os::fd::AsRawFd;
+    // By the descriptor itself only the superuser may do it before Linux 6.10.
+    let file = format!("/proc/self/fd/{}", spool.as_raw_fd());
+    let link = || Ok(linkat(CWD, file.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)?);
+    match again(Op::Link, link) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(e),
+        Err(_) => Ok(false),
+    }
+}
+
+/// An unnamed file stays so here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn name_lock(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn open_tmpfile(dir: &Path, mode: u32) -> io::Result<Option<File>> {
     use rustix::fs::OFlags;

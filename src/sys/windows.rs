@@ -349,6 +349,16 @@ pub(crate) fn create_unnamed(path: &Path, _mode: u32) -> io::Result<File> {
     again(Op::Create, || options.open(path))
 }
 
+/// Such a file for input.
+pub(crate) fn create_spool(path: &Path) -> io::Result<File> {
+    create_unnamed(path, 0)
+}
+
+/// It cannot get another name.
+pub(crate) fn name_lock(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// Copies inside the kernel; not offered here.
 pub(crate) fn copy_in_kernel(_: &File, _: &File, _: usize) -> io::Result<Option<usize>> {
     Ok(None)

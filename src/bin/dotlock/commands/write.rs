@@ -38,9 +38,12 @@ pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
     };
 
     interrupt::note();
-    if let Input::File(file) = &input
-        && !file.metadata().is_ok_and(|m| (1..=BIG).contains(&m.len()))
-    {
+    let is_small = match &input {
+        Input::Bytes(_) => true,
+        Input::File(file) => file.metadata().is_ok_and(|m| (1..=BIG).contains(&m.len())),
+        Input::Spooled(_) => false,
+    };
+    if !is_small {
         interrupt::arm();
     }
     let held = Held::of(&args.wait)?;
