@@ -96,7 +96,7 @@ pub fn wait_free(targets: &[Target], policy: &Policy) -> Result<()> {
         let look = || Some(verdict::judge(target, Look::Moment).ok()??.verdict);
         let left = policy.wait.map(|limit| limit.saturating_sub(begun.elapsed()));
         let policy = policy.clone().wait(left);
-        let mut wait = Wait::begin(&policy, target.path(), look, || held_by_ancestor(target));
+        let mut wait = Wait::begin(&policy, target, look, || held_by_ancestor(target));
         let mut last = None;
         let free = wait.until(|locked| {
             if let Some(file) = locked {
@@ -157,7 +157,7 @@ fn held_by_ancestor(target: &Target) -> Option<Error> {
 pub(super) fn acquire_at(target: &Target, policy: &Policy, spool: Option<&File>) -> Result<Lock> {
     let entry = Arc::new(Entry { pid: std::process::id(), target: target.clone(), things: Mutex::default() });
     let look = || Some(verdict::judge(target, Look::Moment).ok()??.verdict);
-    let mut wait = Wait::begin(policy, target.path(), look, || held_by_ancestor(target));
+    let mut wait = Wait::begin(policy, target, look, || held_by_ancestor(target));
     let begun = Instant::now();
     let secret = if policy.purpose == Purpose::Write { None } else { Some(token::new_secret()?) };
 

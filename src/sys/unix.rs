@@ -7,6 +7,7 @@ mod process;
 mod processes;
 pub mod signal;
 mod stat;
+mod watch;
 
 pub(crate) use block::{announce, is_awaited, lock_until};
 pub use child::exit_code;
@@ -16,6 +17,7 @@ pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
 pub(crate) use process::{host_name, is_ancestor, is_running, presence, program_of, this_host};
 pub(crate) use processes::{KNOWS_OPENERS, LockTable, has_open, open_in};
 pub(crate) use stat::{fstat, stat};
+pub(crate) use watch::Watch;
 
 use super::{Grip, Mark, Op, Stat, Sync, again, fault};
 use std::fs::{File, OpenOptions};

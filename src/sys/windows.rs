@@ -349,6 +349,20 @@ pub(crate) fn create_unnamed(path: &Path, _mode: u32) -> io::Result<File> {
     again(Op::Create, || options.open(path))
 }
 
+/// What other programs do with a lock is not noticed here: who waits polls.
+#[derive(Debug, Default)]
+pub(crate) struct Watch;
+
+impl Watch {
+    pub fn begin(&mut self, _: &Path) -> bool {
+        false
+    }
+
+    pub fn sleep(&mut self, time: std::time::Duration) {
+        std::thread::sleep(time);
+    }
+}
+
 /// Such a file for input.
 pub(crate) fn create_spool(path: &Path) -> io::Result<File> {
     create_unnamed(path, 0)
