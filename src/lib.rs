@@ -40,7 +40,10 @@
 //! 2. Create P, with the mark. Take P's kernel lock and look whether P's path
 //!    leads to this file. If it does not, somebody took us for dead in between:
 //!    create P again. If P exists, judge it: a stale one is removed, for any
-//!    other wait, still at the head of the queue.
+//!    other wait, still at the head of the queue. Input that was gathered in a
+//!    file without a name becomes P by a link: mark, kernel lock and content are
+//!    there before the name is, which the system gives to one only, as it creates
+//!    for one only.
 //! 3. Write the record into S.
 //!
 //! *Commit*: complete P's content, owner, attributes and permissions; sync it;
@@ -206,12 +209,13 @@ pub use lock::{
 };
 pub use owner::{Bond, Purpose};
 pub use publish::{
-    Backup, Draft, Gatherer, Input, Precondition, Progress, PublishOptions, Published, Validator, hex,
+    Backup, Draft, Gatherer, Input, Precondition, Progress, PublishOptions, Published, Spool, Validator, hex,
     publish, restore, sha256, update,
 };
 pub use survey::{BreakOptions, Broken, Scope, Sighting, break_lock, sight, survey};
 pub use sys::{
-    EDITOR, Sync, TimeLimit, exit_code, posix_shell, shell, signal, spawn, spawn_for_us, wait_for,
+    EDITOR, Sync, TimeLimit, exit_code, posix_shell, shell, signal, spawn, spawn_for_us, stdin_is_terminal,
+    wait_for,
 };
 pub use target::Target;
 pub use token::{NoToken, Token};

@@ -6,6 +6,7 @@ mod nested;
 mod session;
 mod stage;
 
+pub(crate) use acquire::acquire_with;
 pub use acquire::{acquire, acquire_all, acquire_target, wait_free};
 pub(crate) use commit::plain_file;
 pub use commit::{CommitOptions, Committed};
@@ -228,6 +229,11 @@ impl Lock {
     /// The staged content, for the pipeline that fills it.
     pub(crate) fn staged(&self) -> &File {
         &self.p.file
+    }
+
+    /// Whether `file` was made the lock, so that its content is staged already.
+    pub(crate) fn is_of(&self, file: &File) -> bool {
+        sys::fstat(file).is_ok_and(|stat| stat.id == self.p.id)
     }
 
     /// Gives the lock back; the target stays as it is. Dropping does the same,

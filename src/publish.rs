@@ -7,10 +7,10 @@ mod gather;
 
 pub use backup::{Backup, restore};
 pub use check::{Precondition, Validator, hex, sha256};
-pub use gather::{Gatherer, Input, Progress};
+pub use gather::{Gatherer, Input, Progress, Spool};
 
 use crate::error::{Error, Result};
-use crate::lock::{CommitOptions, Lock, Parents, acquire_target, plain_file};
+use crate::lock::{CommitOptions, Lock, Parents, acquire_with, plain_file};
 use crate::sys::{self, Kind, Stat};
 use crate::target::Target;
 use crate::token::Token;
@@ -87,7 +87,12 @@ pub fn publish(
     policy: &Policy,
     options: &PublishOptions,
 ) -> Result<Published> {
-    let mut draft = Draft::begin(target, policy, options)?;
+    // A file made elsewhere may have inherited other permissions.
+    let spool = match &input {
+        Input::Spooled(spool) if spool.dir == target.lock_dir() => Some(&spool.file),
+        _ => None,
+    };
+    let mut draft = Draft::begin_with(target, policy, options, spool)?;
     draft.fill(input)?;
     draft.finish()
 }
@@ -172,12 +177,22 @@ impl Draft {
     /// # Errors
     /// As [`crate::acquire`]; [`Error::Refused`] when an option forbids it.
     pub fn begin(target: &Target, policy: &Policy, options: &PublishOptions) -> Result<Draft> {
+        Draft::begin_with(target, policy, options, None)
+    }
+
+    /// The same; `spool` has the new content, and becomes the lock where it can.
+    fn begin_with(
+        target: &Target,
+        policy: &Policy,
+        options: &PublishOptions,
+        spool: Option<&File>,
+    ) -> Result<Draft> {
         plain_file(target.path())?;
         if let Some(backup) = &options.backup {
             backup.check(target)?;
         }
         let made = if options.parents { Parents::make(target)? } else { Parents::default() };
-        let lock = acquire_target(target, policy)?;
+        let lock = acquire_with(target, policy, spool)?;
         let mut draft = Draft { lock, made, options: options.clone(), bytes: 0, sha256: None, checked: None };
         if draft.options.refuse_hard_linked
             && let Some(old) = draft.see()?
@@ -243,6 +258,14 @@ impl Draft {
                 sys::write_all(self.lock.staged(), &bytes).map(|()| bytes.len() as u64)
             }
             Input::File(from) => self.copy(&from, sha.as_mut()),
+            Input::Spooled(spool) if self.lock.is_of(&spool.file) => match &mut sha {
+                Some(sha) => sys::read_through(&spool.file, |piece| {
+                    sha.update(piece);
+                    Ok(())
+                }),
+                None => Ok(spool.bytes),
+            },
+            Input::Spooled(spool) => self.copy(&spool.file, sha.as_mut()),
         };
         self.is_staged(staged, sha)
     }

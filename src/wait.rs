@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::evidence::Verdict;
 use crate::owner::Purpose;
 use crate::sys;
+use crate::target::Target;
 use crate::token::Token;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
@@ -173,7 +174,8 @@ pub(crate) enum Waited<T> {
 /// One wait, from its first try to its deadline.
 pub(crate) struct Wait<'a> {
     policy: &'a Policy,
-    target: &'a Path,
+    target: &'a Target,
+    watch: sys::Watch,
     /// Looks at what stands in the way, for the message.
     look: Box<dyn Fn() -> Option<Verdict> + 'a>,
     /// Finds out why the wait would be in vain, if it would.
@@ -190,7 +192,7 @@ pub(crate) struct Wait<'a> {
 impl<'a> Wait<'a> {
     pub fn begin(
         policy: &'a Policy,
-        target: &'a Path,
+        target: &'a Target,
         look: impl Fn() -> Option<Verdict> + 'a,
         in_vain: impl Fn() -> Option<Error> + 'a,
     ) -> Wait<'a> {
@@ -198,6 +200,7 @@ impl<'a> Wait<'a> {
         Wait {
             policy,
             target,
+            watch: sys::Watch::default(),
             look: Box::new(look),
             in_vain: Box::new(in_vain),
             suspected: false,
@@ -230,7 +233,10 @@ impl<'a> Wait<'a> {
         let mut locked = None;
         loop {
             if let Some(signal) = sys::signal::noted() {
-                return Err(Error::Interrupted { target: self.target.to_owned(), signal: Some(signal) });
+                return Err(Error::Interrupted {
+                    target: self.target.path().to_owned(),
+                    signal: Some(signal),
+                });
             }
             let busy = match attempt(locked.take())? {
                 Try::Done(it) => return Ok(Waited::Done(it)),
@@ -250,6 +256,10 @@ impl<'a> Wait<'a> {
                 self.blocked = true;
                 self.policy.tell(&Event::Blocked);
                 // It may have begun to listen for signals only now.
+                continue;
+            }
+            // What was noticed is done with: to be looked at once more from now on.
+            if busy.is_none() && self.policy.retries.is_none() && self.watch.begin(self.target.lock_path()) {
                 continue;
             }
             self.failures += 1;
@@ -272,7 +282,7 @@ impl<'a> Wait<'a> {
         self.deadline.map(|end| end.saturating_duration_since(Instant::now()))
     }
 
-    /// Sleeps a little; false when that was the last pause before the deadline.
+    /// Sleeps a little, less if something is noticed; false when that was the last pause before the deadline.
     fn pause(&mut self) -> Result<bool> {
         let (min, max) = (self.policy.min_delay, self.policy.max_delay);
         let pauses = self.pauses.get_or_insert_with(|| ExponentialBackoff {
@@ -286,9 +296,9 @@ impl<'a> Wait<'a> {
         });
         let pause = pauses.next_backoff().unwrap_or(max);
         let left = self.left();
-        std::thread::sleep(left.map_or(pause, |left| pause.min(left)));
+        self.watch.sleep(left.map_or(pause, |left| pause.min(left)));
         self.grow_impatient()?;
-        Ok(left.is_none_or(|left| pause < left))
+        Ok(self.left().is_none_or(|left| !left.is_zero()))
     }
 
     /// Sleeps until the kernel gives us `file`'s lock. False at the deadline;
@@ -321,7 +331,7 @@ impl<'a> Wait<'a> {
         if !self.told && self.elapsed() >= PATIENCE {
             self.told = true;
             let (verdict, left) = ((self.look)(), self.left());
-            self.policy.tell(&Event::Waiting { target: self.target, verdict: verdict.as_ref(), left });
+            self.policy.tell(&Event::Waiting { target: self.target.path(), verdict: verdict.as_ref(), left });
         }
         Ok(())
     }

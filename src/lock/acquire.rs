@@ -11,6 +11,7 @@ use crate::token::{self, Token};
 use crate::verdict::{self, Look};
 use crate::wait::{Policy, Try, Wait, Waited};
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -42,8 +43,13 @@ pub fn acquire(path: impl AsRef<Path>, policy: &Policy) -> Result<Lock> {
 /// # Errors
 /// As [`acquire`].
 pub fn acquire_target(target: &Target, policy: &Policy) -> Result<Lock> {
+    acquire_with(target, policy, None)
+}
+
+/// The same; the file `spool`, which has no name yet, becomes P if it can.
+pub(crate) fn acquire_with(target: &Target, policy: &Policy, spool: Option<&File>) -> Result<Lock> {
     match policy.tokens.as_slice() {
-        [] => acquire_at(target, policy),
+        [] => acquire_at(target, policy, spool),
         _ => nested::acquire(target, policy),
     }
 }
@@ -90,7 +96,7 @@ pub fn wait_free(targets: &[Target], policy: &Policy) -> Result<()> {
         let look = || Some(verdict::judge(target, Look::Moment).ok()??.verdict);
         let left = policy.wait.map(|limit| limit.saturating_sub(begun.elapsed()));
         let policy = policy.clone().wait(left);
-        let mut wait = Wait::begin(&policy, target.path(), look, || held_by_ancestor(target));
+        let mut wait = Wait::begin(&policy, target, look, || held_by_ancestor(target));
         let mut last = None;
         let free = wait.until(|locked| {
             if let Some(file) = locked {
@@ -148,10 +154,10 @@ fn held_by_ancestor(target: &Target) -> Option<Error> {
 }
 
 /// Acquires `target` itself, under no other lock.
-pub(super) fn acquire_at(target: &Target, policy: &Policy) -> Result<Lock> {
+pub(super) fn acquire_at(target: &Target, policy: &Policy, spool: Option<&File>) -> Result<Lock> {
     let entry = Arc::new(Entry { pid: std::process::id(), target: target.clone(), things: Mutex::default() });
     let look = || Some(verdict::judge(target, Look::Moment).ok()??.verdict);
-    let mut wait = Wait::begin(policy, target.path(), look, || held_by_ancestor(target));
+    let mut wait = Wait::begin(policy, target, look, || held_by_ancestor(target));
     let begun = Instant::now();
     let secret = if policy.purpose == Purpose::Write { None } else { Some(token::new_secret()?) };
 
@@ -165,7 +171,9 @@ pub(super) fn acquire_at(target: &Target, policy: &Policy) -> Result<Lock> {
     // Where several machines see the file, kernel locks prove nothing.
     let local = sys::is_local(target.lock_dir());
     let mark = if local { Mark::First } else { Mark::Second };
-    let mut taking = Taking { entry: &entry, gate: gate.as_deref(), policy, mark, broke: 0, last: None };
+    let spool = spool.filter(|_| mark == Mark::First);
+    let mut taking =
+        Taking { entry: &entry, gate: gate.as_deref(), policy, mark, spool, broke: 0, last: None };
     let p = match wait.until(|locked| taking.attempt(locked))? {
         Waited::Done(p) => p,
         Waited::TooLong => return Err(busy(target, taking.last, begun)),
@@ -235,6 +243,8 @@ struct Taking<'a> {
     gate: Option<&'a Gate>,
     policy: &'a Policy,
     mark: Mark,
+    /// What may become P.
+    spool: Option<&'a File>,
     /// Dead locks that were removed.
     broke: u32,
     /// What was in the way the last time.
@@ -261,7 +271,7 @@ impl Taking<'_> {
             // What we made before, while somebody had its kernel lock for a
             // moment: a judge, who may have taken it for a dead one's.
             Some(p) if p.is_at_its_path(target) => (Arc::clone(p), locked || lock(p)?),
-            _ => match sys::create_lock(path, self.mark) {
+            _ => match self.make() {
                 Ok(file) => {
                     let stat = sys::fstat(&file).map_err(Error::io("examine", path))?;
                     let p = Arc::new(P { file, id: stat.id, mark: stat.mark });
@@ -283,6 +293,20 @@ impl Taking<'_> {
             true => Try::Again,
             false => Try::Busy(p.file.try_clone().ok()),
         })
+    }
+
+    /// Makes P. A spool is made P in one step with its kernel lock, which is taken
+    /// before: that of a file without a name nobody else can have. Where it has had
+    /// a name, and somebody has removed that, it cannot be done again.
+    fn make(&self) -> io::Result<File> {
+        let path = self.entry.target.lock_path();
+        if let Some(spool) = self.spool
+            && sys::try_lock(spool, false)?
+            && sys::name_lock(spool, path)?
+        {
+            return spool.try_clone();
+        }
+        sys::create_lock(path, self.mark)
     }
 
     /// P is there and not ours: remove it if that is allowed, else wait.

@@ -62,8 +62,8 @@ pub(super) fn acquire(target: &Target, policy: &Policy) -> Result<Lock> {
         }
         let left = policy.wait.map(|limit| limit.saturating_sub(begun.elapsed()));
         let policy = policy.clone().wait(left);
-        let Some((token, purpose)) = outers.pop() else { return acquire_at(target, &policy) };
-        let mut lock = acquire_at(&token.place().inner()?, &policy)?;
+        let Some((token, purpose)) = outers.pop() else { return acquire_at(target, &policy, None) };
+        let mut lock = acquire_at(&token.place().inner()?, &policy, None)?;
         if let Some(outer) = confirm(token, purpose)? {
             let more = outers.iter().map(|(t, _)| Outer { place: t.place(), id: t.id(), _grip: None });
             lock.outers = more.chain([outer]).collect();
@@ -137,5 +137,5 @@ pub(super) fn close(target: &Target, p: &P, policy: &Policy) -> Result<Option<Lo
     if sys::stat(inner.lock_path()).is_err() || !p.is_at_its_path(target) {
         return Ok(None);
     }
-    acquire_at(&inner, &policy.clone().wait(None).retries(None)).map(Some)
+    acquire_at(&inner, &policy.clone().wait(None).retries(None), None).map(Some)
 }

@@ -89,7 +89,7 @@ pub fn release(token: &Token, policy: &Policy) -> Result<Released> {
     if sys::stat(place.lock_path()).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
         return before(token);
     }
-    let _inner = acquire_at(&place.inner()?, policy)?;
+    let _inner = acquire_at(&place.inner()?, policy, None)?;
     let Some(grip) = grip(token, &place, false)? else { return before(token) };
     // Its kernel lock is ours, its path leads to it: nobody else removes it.
     let done = match sys::unlink(place.lock_path()) {

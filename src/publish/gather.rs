@@ -5,7 +5,7 @@ use crate::sys;
 use crate::target::Target;
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 
@@ -19,6 +19,17 @@ pub enum Input {
     Bytes(Vec<u8>),
     /// In a file, from its present position to its end.
     File(File),
+    /// In a file of ours that has no name.
+    Spooled(Spool),
+}
+
+/// Input that is too big for memory.
+#[derive(Debug)]
+pub struct Spool {
+    pub(super) file: File,
+    pub(super) bytes: u64,
+    /// Where a name for it would be.
+    pub(super) dir: PathBuf,
 }
 
 /// Is told how many bytes have been read or copied, and of how many, where that
@@ -53,7 +64,7 @@ pub struct Gatherer<'a> {
     target: &'a Target,
     progress: &'a Progress,
     bytes: Vec<u8>,
-    spool: Option<File>,
+    spool: Option<Spool>,
     total: u64,
 }
 
@@ -137,24 +148,22 @@ impl<'a> Gatherer<'a> {
     }
 
     fn spool(&mut self, piece: &[u8]) -> io::Result<()> {
-        let spool = match self.spool.take() {
+        let spool = match &mut self.spool {
             Some(spool) => spool,
-            None => {
-                let spool = unnamed_file(self.target)?;
-                sys::write_all(&spool, &std::mem::take(&mut self.bytes))?;
-                spool
+            none => {
+                let mut spool = Spool::new(self.target)?;
+                spool.push(&std::mem::take(&mut self.bytes))?;
+                none.insert(spool)
             }
         };
-        let done = sys::write_all(&spool, piece);
-        self.spool = Some(spool);
-        done
+        spool.push(piece)
     }
 
     fn finish(self) -> Result<Input> {
         match self.spool {
             Some(mut spool) => {
-                spool.rewind().map_err(Error::io("rewind the input in", self.target.dir()))?;
-                Ok(Input::File(spool))
+                spool.file.rewind().map_err(Error::io("rewind the input in", self.target.dir()))?;
+                Ok(Input::Spooled(spool))
             }
             None => Ok(Input::Bytes(self.bytes)),
         }
@@ -174,14 +183,21 @@ pub(super) fn output_of(child: &mut Child, mut sink: impl FnMut(&[u8]) -> Result
     failed.map_or_else(|| status.map_err(Error::io("read", Path::new("the command's output"))), Err)
 }
 
-/// As near to the target as there is a directory.
-fn unnamed_file(target: &Target) -> io::Result<File> {
-    let dir = target.dir().ancestors().find(|d| d.is_dir()).unwrap_or(target.dir());
-    let (prefix, suffix) = target.stage_name();
-    let make = |path: &Path| sys::create_unnamed(path, 0o600);
-    let made = tempfile::Builder::new().prefix(&prefix).suffix(suffix).make_in(dir, make)?;
-    let (file, name) = made.into_parts();
-    // It has no name; nothing is to be removed under that name later.
-    name.keep().map_err(|e| e.error)?;
-    Ok(file)
+impl Spool {
+    /// As near to the target as there is a directory.
+    fn new(target: &Target) -> io::Result<Spool> {
+        let dir = target.dir().ancestors().find(|d| d.is_dir()).unwrap_or(target.dir());
+        let (prefix, suffix) = target.stage_name();
+        let made = tempfile::Builder::new().prefix(&prefix).suffix(suffix).make_in(dir, sys::create_spool)?;
+        let (file, name) = made.into_parts();
+        // It has no name; nothing is to be removed under that name later.
+        name.keep().map_err(|e| e.error)?;
+        Ok(Spool { file, bytes: 0, dir: dir.to_owned() })
+    }
+
+    fn push(&mut self, piece: &[u8]) -> io::Result<()> {
+        sys::write_all(&self.file, piece)?;
+        self.bytes += piece.len() as u64;
+        Ok(())
+    }
 }

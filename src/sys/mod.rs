@@ -193,6 +193,18 @@ pub(crate) fn copy_through(
     to: &File,
     mut seen: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<u64> {
+    read_through(&mut from, |piece| {
+        seen(piece)?;
+        write_all(to, piece)
+    })
+}
+
+/// Reads from `from` until its end, and shows every piece to `seen`, which may stop
+/// that.
+pub(crate) fn read_through(
+    mut from: impl Read,
+    mut seen: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<u64> {
     let mut buffer = vec![0; 128 << 10];
     let mut total = 0;
     loop {
@@ -203,7 +215,6 @@ pub(crate) fn copy_through(
             Err(e) => return Err(e),
         };
         seen(&buffer[..n])?;
-        write_all(to, &buffer[..n])?;
         total += n as u64;
     }
 }

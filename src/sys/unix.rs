@@ -6,6 +6,8 @@ mod metadata;
 mod process;
 mod processes;
 pub mod signal;
+mod stat;
+mod watch;
 
 pub(crate) use block::{announce, is_awaited, lock_until};
 pub use child::exit_code;
@@ -14,14 +16,16 @@ pub(crate) use child::{let_children_inherit, read_output};
 pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
 pub(crate) use process::{host_name, is_ancestor, is_running, presence, program_of, this_host};
 pub(crate) use processes::{KNOWS_OPENERS, LockTable, has_open, open_in};
+pub(crate) use stat::{fstat, stat};
+pub(crate) use watch::Watch;
 
-use super::{FileId, Grip, Kind, Mark, Op, Stat, Sync, again, fault};
-use std::fs::{File, Metadata, OpenOptions};
+use super::{Grip, Mark, Op, Stat, Sync, again, fault};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use rustix::io::Errno;
 
@@ -58,42 +62,6 @@ impl Mark {
             Mark::None => 0o600,
         }
     }
-}
-
-impl Stat {
-    fn of(meta: &Metadata) -> Stat {
-        let t = meta.file_type();
-        let kind = match () {
-            () if t.is_file() => Kind::Regular,
-            () if t.is_dir() => Kind::Directory,
-            () if t.is_symlink() => Kind::Symlink,
-            () if t.is_fifo() => Kind::Fifo,
-            () if t.is_socket() => Kind::Socket,
-            () => Kind::Device,
-        };
-        let nanos = |t: SystemTime| t.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
-        Stat {
-            id: FileId { volume: meta.dev(), number: meta.ino(), birth: meta.created().ok().map(nanos) },
-            kind,
-            size: meta.len(),
-            modified: meta.modified().ok(),
-            changed: i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()),
-            mark: Mark::of(meta.mode()),
-            mode: meta.mode() & 0o7777 & if KEEPS_MARKS { !STICKY } else { !0 },
-            owner: (meta.uid(), meta.gid()),
-            links: meta.nlink(),
-        }
-    }
-}
-
-/// What `path` itself is; a symbolic link is not followed.
-pub(crate) fn stat(path: &Path) -> io::Result<Stat> {
-    Ok(Stat::of(&path.symlink_metadata()?))
-}
-
-/// What an open file is.
-pub(crate) fn fstat(file: &File) -> io::Result<Stat> {
-    Ok(Stat::of(&file.metadata()?))
 }
 
 /// Creates the lock file P, which must not exist, born with `mark`.
@@ -347,6 +315,36 @@ pub(crate) fn create_unnamed(path: &Path, mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
+/// A file without a name, on the file system of `path`, which [`name_lock`] can
+/// make P: it has the first mark already. It means nothing until then.
+pub(crate) fn create_spool(path: &Path) -> io::Result<File> {
+    create_unnamed(path, Mark::First.birth_mode())
+}
+
+/// Makes `spool`, whose kernel lock is ours, P by giving it the name `path`, which
+/// must not exist: so P is born with mark, content and kernel lock. False where that
+/// cannot be done, or was done before: a P is to be made in the ordinary way then,
+/// and will tell what is wrong.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn name_lock(spool: &File, path: &Path) -> io::Result<bool> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    use std::os::fd::AsRawFd;
+    // By the descriptor itself only the superuser may do it before Linux 6.10.
+    let file = format!("/proc/self/fd/{}", spool.as_raw_fd());
+    let link = || Ok(linkat(CWD, file.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)?);
+    match again(Op::Link, link) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(e),
+        Err(_) => Ok(false),
+    }
+}
+
+/// An unnamed file stays so here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn name_lock(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn open_tmpfile(dir: &Path, mode: u32) -> io::Result<Option<File>> {
     use rustix::fs::OFlags;
@@ -401,9 +399,15 @@ pub(crate) fn touch(file: &File) -> io::Result<SystemTime> {
 /// Standard input as a file, where it is a regular file: it can be copied
 /// inside the kernel and needs no gathering.
 pub(crate) fn stdin_file() -> Option<File> {
-    use std::os::fd::AsFd;
-    let file = File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
-    file.metadata().is_ok_and(|m| m.is_file()).then_some(file)
+    // Not std's, which comes with a buffer.
+    let stdin = rustix::stdio::stdin();
+    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(stdin).ok()?.st_mode);
+    kind.is_file().then(|| stdin.try_clone_to_owned().ok().map(File::from))?
+}
+
+/// Whether standard input is a terminal.
+pub fn stdin_is_terminal() -> bool {
+    rustix::termios::isatty(rustix::stdio::stdin())
 }
 
 /// Ends this process as `kill -9` does.
@@ -457,11 +461,10 @@ pub(crate) fn is_read_only(error: &io::Error) -> bool {
 
 /// Standard input without a buffer of its own.
 pub(crate) fn raw_stdin() -> impl io::Read {
-    use std::os::fd::AsFd;
     struct Raw;
     impl io::Read for Raw {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            Ok(rustix::io::read(io::stdin().as_fd(), buffer)?)
+            Ok(rustix::io::read(rustix::stdio::stdin(), buffer)?)
         }
     }
     Raw

@@ -349,6 +349,30 @@ pub(crate) fn create_unnamed(path: &Path, _mode: u32) -> io::Result<File> {
     again(Op::Create, || options.open(path))
 }
 
+/// What other programs do with a lock is not noticed here: who waits polls.
+#[derive(Debug, Default)]
+pub(crate) struct Watch;
+
+impl Watch {
+    pub fn begin(&mut self, _: &Path) -> bool {
+        false
+    }
+
+    pub fn sleep(&mut self, time: std::time::Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+/// Such a file for input.
+pub(crate) fn create_spool(path: &Path) -> io::Result<File> {
+    create_unnamed(path, 0)
+}
+
+/// It cannot get another name.
+pub(crate) fn name_lock(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// Copies inside the kernel; not offered here.
 pub(crate) fn copy_in_kernel(_: &File, _: &File, _: usize) -> io::Result<Option<usize>> {
     Ok(None)
@@ -368,6 +392,11 @@ pub(crate) fn stdin_file() -> Option<File> {
     // SAFETY: the call tells a bad handle from a good one itself.
     let on_disk = unsafe { fs::GetFileType(file.as_raw_handle()) } == fs::FILE_TYPE_DISK;
     (on_disk && file.metadata().is_ok_and(|m| m.is_file())).then_some(file)
+}
+
+/// Whether standard input is a console.
+pub fn stdin_is_terminal() -> bool {
+    io::IsTerminal::is_terminal(&io::stdin())
 }
 
 /// Standard input. What std offers: it turns a console's characters into UTF-8,

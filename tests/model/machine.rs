@@ -45,7 +45,10 @@ pub struct Setting {
 pub enum Kind {
     /// Acquires, then commits or rolls back.
     Writer,
-    /// The same, but starts only after the power cut.
+    /// The same with content that is gathered before: that file gets P's name, and
+    /// has mark and kernel lock by then.
+    Spooled,
+    /// As a writer, but starts only after the power cut.
     AfterCut,
     /// `break-lock`.
     Breaker,
@@ -66,6 +69,7 @@ pub enum Mistake {
     GateRemovedAfterItWasLetGo,
     HookBesideTheRename,
     NoMarkAtBirth,
+    MarkAfterTheName,
     RecordOfAnotherFileWithTheNumber,
     ForeignIsStaleWhenTheGateIsFree,
     MarkTakenOffAfterTheRename,
@@ -117,6 +121,7 @@ pub enum Pc {
     LockS,
     CheckS,
     MakeP,
+    LateMark,
     LockP,
     CheckP,
     Write,
@@ -445,8 +450,22 @@ impl World {
             }
             MakeP => {
                 let mark = if is(Mistake::NoMarkAtBirth) { Mark::None } else { Mark::First };
-                next.p = Some(self.create(set, P, Maker::Process(i), mark));
-                LockP
+                let spooled = me.kind == Kind::Spooled;
+                let late = spooled && is(Mistake::MarkAfterTheName);
+                let p = self.create(set, P, Maker::Process(i), if late { Mark::None } else { mark });
+                next.p = Some(p);
+                if spooled {
+                    lock(self, next.p);
+                }
+                match (spooled, late) {
+                    (_, true) => LateMark,
+                    (true, _) => CheckP,
+                    (false, _) => LockP,
+                }
+            }
+            LateMark => {
+                self.mark(set, me.p.expect("made"), Mark::First);
+                CheckP
             }
             LockP => {
                 lock(self, me.p);
@@ -752,7 +771,7 @@ impl Model for Setting {
         let procs = self.actors.iter().map(|&kind| Process {
             kind,
             pc: match kind {
-                Kind::Writer | Kind::Script => Pc::OpenS,
+                Kind::Writer | Kind::Spooled | Kind::Script => Pc::OpenS,
                 Kind::AfterCut => Pc::Off,
                 Kind::Breaker => Pc::BreakStart,
                 Kind::Git => Pc::GitMake,
@@ -787,7 +806,10 @@ impl Model for Setting {
                 if matches!(p.pc, Hold | GitEnd) {
                     acts.push(Act::Step(i, true));
                 }
-            } else if self.give_up && matches!(p.pc, LockS | MakeP) && p.kind == Kind::Writer {
+            } else if self.give_up
+                && matches!(p.pc, LockS | MakeP)
+                && matches!(p.kind, Kind::Writer | Kind::Spooled)
+            {
                 acts.push(Act::GiveUp(i));
             }
             let dotlock = p.kind != Kind::Git && world.alive(i) && p.pc != Off;
@@ -815,7 +837,7 @@ impl Model for Setting {
             let going = matches!(p.pc, Empty | CheckOwn | RemoveP | SweepLock | SweepCheck);
             let beside = self.mistake == Some(Mistake::HookBesideTheRename);
             if world.signals > 0
-                && p.kind == Kind::Writer
+                && matches!(p.kind, Kind::Writer | Kind::Spooled)
                 && dotlock
                 && !going
                 && (!at_work || beside)

@@ -11,7 +11,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use Kind::{AfterCut, Breaker, Git, Script, Writer};
+use Kind::{AfterCut, Breaker, Git, Script, Spooled, Writer};
 
 /// Explores; returns the properties that do not hold.
 fn explore(name: &str, setting: Setting) -> BTreeSet<&'static str> {
@@ -92,6 +92,20 @@ fn a_power_cut_anywhere() {
     holds("writer, kill, cut, writer", Setting { cuts: 1, kills: 1, ..of(&[Writer, Writer, AfterCut]) });
 }
 
+/// P is born with its content, mark and kernel lock.
+#[test]
+fn a_spooled_file_that_becomes_the_lock() {
+    holds("spooled, writer, git, 2 kills", Setting { kills: 2, ..of(&[Spooled, Writer, Git]) });
+    let signals = Setting { signals: 2, give_up: true, ..of(&[Spooled, Spooled, Git]) };
+    holds("2 spooled, git, signals", signals);
+    holds("2 spooled, breaker, 1 kill", Setting { kills: 1, ..of(&[Spooled, Spooled, Breaker]) });
+    holds("spooled, cut, writer", Setting { cuts: 1, ..of(&[Spooled, AfterCut]) });
+    holds(
+        "spooled, writer, kill, cut, writer",
+        Setting { cuts: 1, kills: 1, ..of(&[Spooled, Writer, AfterCut]) },
+    );
+}
+
 #[test]
 fn scripts_that_acquire_and_release_twice() {
     holds("script, writer, 1 kill", Setting { kills: 1, ..of(&[Script, Writer]) });
@@ -145,6 +159,7 @@ fn every_known_mistake_is_found() {
     is_found(Mistake::GateRemovedAfterItWasLetGo, two());
     is_found(Mistake::HookBesideTheRename, Setting { signals: 1, ..of(&[Writer, Writer]) });
     is_found(Mistake::NoMarkAtBirth, Setting { cuts: 1, ..of(&[Writer, AfterCut]) });
+    is_found(Mistake::MarkAfterTheName, Setting { kills: 1, ..of(&[Spooled, Writer]) });
     let gits = Setting { kills: 1, late_kills: true, ..of(&[Writer, Writer, Git, Git]) };
     is_found(Mistake::RecordOfAnotherFileWithTheNumber, gits);
     is_found(Mistake::ForeignIsStaleWhenTheGateIsFree, two());

@@ -1,9 +1,10 @@
 //! The command line: types and help texts. Nothing happens here.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete_nushell::Nushell;
 use dotlock::{Backup, Precondition};
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,19 +27,64 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     #[command(visible_alias = "write")]
-    LockedWrite(LockedWrite),
-    Update(Update),
-    Edit(Edit),
-    Restore(Restore),
-    Run(Run),
-    Acquire(Acquire),
-    Release(Release),
-    Renew(Renew),
-    Wait(Wait),
-    Status(Status),
-    BreakLock(BreakLock),
-    Completions(Completions),
-    Man(Man),
+    LockedWrite(Lazy<LockedWrite>),
+    Update(Lazy<Update>),
+    Edit(Lazy<Edit>),
+    Restore(Lazy<Restore>),
+    Run(Lazy<Run>),
+    Acquire(Lazy<Acquire>),
+    Release(Lazy<Release>),
+    Renew(Lazy<Renew>),
+    Wait(Lazy<Wait>),
+    Status(Lazy<Status>),
+    BreakLock(Lazy<BreakLock>),
+    Completions(Lazy<Completions>),
+    Man(Lazy<Man>),
+}
+
+/// The options of a command, defined only when that is called: to define those of
+/// all of them takes longer than a small write.
+#[derive(Debug)]
+pub struct Lazy<T>(pub T);
+
+impl<T: Args> Args for Lazy<T> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.defer(T::augment_args)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command.defer(T::augment_args_for_update)
+    }
+}
+
+impl<T: FromArgMatches> FromArgMatches for Lazy<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(Lazy)
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches_mut(matches).map(Lazy)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl Cli {
+    /// What the words say, the first of which is the program's name. Ends the
+    /// process with a message where they are wrong, or ask for help.
+    pub fn parse_words(words: Vec<OsString>) -> Cli {
+        // Taken down by the system when the process ends.
+        let mut command = ManuallyDrop::new(Cli::command());
+        // The help of the program itself tells of every command.
+        if words.get(1).is_none_or(|name| command.find_subcommand(name).is_none()) {
+            command.build();
+        }
+        let parsed =
+            command.try_get_matches_from_mut(words).and_then(|mut m| Cli::from_arg_matches_mut(&mut m));
+        parsed.unwrap_or_else(|error| error.format(&mut command).exit())
+    }
 }
 
 /// Replace a file by standard input, another file, or a command's output
@@ -792,7 +838,10 @@ mod tests {
 
     #[test]
     fn dangerous_options_cannot_be_set_once_for_all() {
-        for command in Cli::command().get_subcommands() {
+        let mut all = Cli::command();
+        all.build();
+        for command in all.get_subcommands() {
+            assert!(command.get_arguments().any(|a| a.get_long() == Some("help")));
             for name in ["force", "discard", "overwrite", "stale-after", "allow-empty"] {
                 let mut args = command.get_arguments();
                 assert!(args.all(|a| a.get_long() != Some(name) || a.get_env().is_none()), "{name}");

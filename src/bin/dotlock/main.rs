@@ -6,15 +6,14 @@ mod exit;
 mod interrupt;
 mod progress;
 
-use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Cli, Command, Lazy};
 use exit::Exit;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 fn main() -> ! {
-    let cli = Cli::parse_from(arguments());
+    let cli = Cli::parse_words(arguments());
     dotlock::signal::limit_is_an_error();
     let code = match run(&cli) {
         Ok(exit) => exit.code(),
@@ -38,19 +37,19 @@ fn main() -> ! {
 
 fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
-        Command::LockedWrite(args) => commands::write::locked_write(args),
-        Command::Update(args) => commands::update::update(args),
-        Command::Edit(args) => commands::update::edit(args),
-        Command::Restore(args) => commands::write::restore(args),
-        Command::Run(args) => commands::hold::run(args),
-        Command::Acquire(args) => commands::hold::acquire(args),
-        Command::Release(args) => commands::hold::release(args),
-        Command::Renew(args) => commands::hold::renew(args),
-        Command::Wait(args) => commands::hold::wait(args),
-        Command::Status(args) => commands::inspect::status(args),
-        Command::BreakLock(args) => commands::inspect::break_lock(args),
-        Command::Completions(args) => commands::generate::completions(args),
-        Command::Man(args) => commands::generate::man(args),
+        Command::LockedWrite(Lazy(args)) => commands::write::locked_write(args),
+        Command::Update(Lazy(args)) => commands::update::update(args),
+        Command::Edit(Lazy(args)) => commands::update::edit(args),
+        Command::Restore(Lazy(args)) => commands::write::restore(args),
+        Command::Run(Lazy(args)) => commands::hold::run(args),
+        Command::Acquire(Lazy(args)) => commands::hold::acquire(args),
+        Command::Release(Lazy(args)) => commands::hold::release(args),
+        Command::Renew(Lazy(args)) => commands::hold::renew(args),
+        Command::Wait(Lazy(args)) => commands::hold::wait(args),
+        Command::Status(Lazy(args)) => commands::inspect::status(args),
+        Command::BreakLock(Lazy(args)) => commands::inspect::break_lock(args),
+        Command::Completions(Lazy(args)) => commands::generate::completions(args),
+        Command::Man(Lazy(args)) => commands::generate::man(args),
     }
 }
 

@@ -7,9 +7,11 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
 
 /// To see that a child has ended, and leave it to be waited for.
 const END_ONLY: WaitIdOptions = WaitIdOptions::EXITED.union(WaitIdOptions::NOWAIT);
@@ -27,14 +29,8 @@ pub(crate) fn read_output(
     let Some(mut output) = child.stdout.take() else { return child.wait() };
     rustix::io::ioctl_fionbio(&output, true)?;
     let pid = Pid::from_child(child);
-    // The thread tells of the child's end by closing its end of this pipe.
-    let (ended, end) = io::pipe()?;
-    let watcher = std::thread::Builder::new().name("child".into()).spawn(move || {
-        while matches!(waitid(WaitId::Pid(pid), END_ONLY), Err(Errno::INTR)) {}
-        drop(end);
-    });
-    let watcher = match watcher {
-        Ok(watcher) => watcher,
+    let ended = match End::of(pid) {
+        Ok(ended) => ended,
         Err(e) => {
             let _ = kill_process(pid, Signal::TERM);
             let _ = child.wait();
@@ -44,7 +40,7 @@ pub(crate) fn read_output(
     let mut buffer = vec![0; 64 << 10];
     let mut pump = || -> io::Result<()> {
         loop {
-            let mut fds = [PollFd::new(&output, PollFlags::IN), PollFd::new(&ended, PollFlags::IN)];
+            let mut fds = [PollFd::new(&output, PollFlags::IN), PollFd::new(&ended.fd, PollFlags::IN)];
             match poll(&mut fds, None) {
                 Err(Errno::INTR) => continue,
                 other => other?,
@@ -80,8 +76,33 @@ pub(crate) fn read_output(
         let _ = kill_process(pid, Signal::TERM);
     }
     let status = child.wait();
-    let _ = watcher.join();
+    if let Some(watcher) = ended.watcher {
+        let _ = watcher.join();
+    }
     pumped.and(status)
+}
+
+/// The end of a child, as something that can be polled.
+struct End {
+    /// Becomes readable, or is hung up.
+    fd: OwnedFd,
+    watcher: Option<JoinHandle<()>>,
+}
+
+impl End {
+    fn of(pid: Pid) -> io::Result<End> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+            return Ok(End { fd, watcher: None });
+        }
+        // A thread tells of it by closing its end of this pipe.
+        let (fd, end) = io::pipe()?;
+        let watcher = std::thread::Builder::new().name("child".into()).spawn(move || {
+            while matches!(waitid(WaitId::Pid(pid), END_ONLY), Err(Errno::INTR)) {}
+            drop(end);
+        })?;
+        Ok(End { fd: fd.into(), watcher: Some(watcher) })
+    }
 }
 
 /// A process's exit code; 128 and the signal's number if one ended it.

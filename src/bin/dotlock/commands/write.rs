@@ -11,7 +11,6 @@ use dotlock::{
     Target, Validator, show,
 };
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -32,16 +31,19 @@ pub fn locked_write(args: &LockedWrite) -> anyhow::Result<Exit> {
             Err(code) => return Ok(Exit::Passed(code)),
         }
     } else {
-        if !args.say.tell.quiet && std::io::stdin().is_terminal() {
+        if !args.say.tell.quiet && dotlock::stdin_is_terminal() {
             say(format_args!("reading from the terminal; Ctrl-D ends it, Ctrl-C gives up"));
         }
         gatherer.stdin()?
     };
 
     interrupt::note();
-    if let Input::File(file) = &input
-        && !file.metadata().is_ok_and(|m| (1..=BIG).contains(&m.len()))
-    {
+    let is_small = match &input {
+        Input::Bytes(_) => true,
+        Input::File(file) => file.metadata().is_ok_and(|m| (1..=BIG).contains(&m.len())),
+        Input::Spooled(_) => false,
+    };
+    if !is_small {
         interrupt::arm();
     }
     let held = Held::of(&args.wait)?;
