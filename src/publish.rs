@@ -422,7 +422,8 @@ impl Draft {
     /// As [`Draft::check`] and [`Lock::commit`].
     pub fn finish(mut self) -> Result<Published> {
         self.check()?;
-        let Draft { mut lock, made, options, bytes, sha256, checked } = self;
+        // Dropped from the last to the first: the directories after the lock in them.
+        let Draft { made, mut lock, options, bytes, sha256, checked } = self;
         let target = lock.target().clone();
         let mut published = Published {
             target: target.path().to_owned(),

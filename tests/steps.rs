@@ -93,10 +93,13 @@ fn a_precondition_is_looked_at_under_the_lock_and_before_the_rename() {
     assert_eq!((dir.read("f").as_str(), dir.names()), ("three", vec!["f".to_owned()]));
     // A program that takes no lock comes in between.
     let three = "sha256:8b5b9db0c13db24256c829aa364aa90c6d2eba318b9232a4ab9313b954d3555f";
-    let args = ["write", "--if-match", three, "--validate", "echo other > f", "f"];
-    let out = dir.dotlock().args(args).stdin("x").run();
-    out.fails(3, &["changed by somebody else: its content is sha256:"]);
-    assert_eq!((dir.read("f").trim_end(), dir.names()), ("other", vec!["f".to_owned()]));
+    for backup in [None, Some("--backup")] {
+        dir.file("f", "three");
+        let args = ["write", "--if-match", three, "--validate", "echo other > f", "f"];
+        let out = dir.dotlock().args(args).args(backup).stdin("x").run();
+        out.fails(3, &["changed by somebody else: its content is sha256:"]);
+        assert_eq!((dir.read("f").trim_end(), dir.names()), ("other", vec!["f".to_owned()]));
+    }
 }
 
 #[test]

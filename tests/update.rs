@@ -91,6 +91,10 @@ fn a_command_that_changes_the_file_itself_is_noticed() {
     let out = sh(&dir, "dotlock update --in-place f -- sh -c 'echo x >> f' {}").run();
     out.fails(76, &["changed while the command ran", "'{}'"]);
     assert_eq!((dir.read("f").as_str(), dir.names()), ("new\nx\n", vec!["f".to_owned()]));
+    // Later than the command, whatever else looks at the file in between.
+    let out = sh(&dir, "dotlock update f --backup --validate 'echo other > f' -- sort").run();
+    out.fails(76, &["changed meanwhile"]);
+    assert_eq!((dir.read("f").as_str(), dir.names()), ("other\n", vec!["f".to_owned()]));
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub struct Committed {
 
 impl Lock {
     /// Reads the target as it is now; `None` if it does not exist. A later
-    /// commit makes sure that no stranger has changed it since.
+    /// commit makes sure that no stranger has changed it since it was first read.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be read.
@@ -66,11 +66,11 @@ impl Lock {
         std::fs::read(path).map(Some).map_err(Error::io("read", path))
     }
 
-    /// Remembers what the target is now, for a content that is made from it: a
-    /// commit makes sure that no stranger has changed it since.
+    /// What the target is, for a content that is made from it: a commit makes sure
+    /// that no stranger has changed it since the first such look.
     pub(crate) fn see(&mut self) -> Result<Option<Stat>> {
         let stat = self.stat_target()?;
-        self.seen = Some(Seen::of(stat.as_ref()));
+        self.seen.get_or_insert_with(|| Seen::of(stat.as_ref()));
         Ok(stat)
     }
 
@@ -152,6 +152,8 @@ impl Lock {
                 _ => return Err(self.lost(GONE)),
             },
             Err(e) if e.kind() == io::ErrorKind::ResourceBusy && options.overwrite => {
+                // It stays a lock for as long as that lasts.
+                sys::set_mode(staged, mode, marked).map_err(no_mode())?;
                 self.overwrite(options)?;
                 // The lock was not spent by that: it goes when it is dropped.
                 return Ok(Committed { created: false, lost: Vec::new(), overwritten: true });
@@ -194,7 +196,13 @@ impl Lock {
             return Err(Error::refused(path, why));
         };
         let to = sys::open_to_overwrite(path).map_err(failed())?;
-        let written = sys::copy_over(&self.p.file, &to)
+        // The name of the backup, before the old content goes.
+        let named = match options.sync {
+            Sync::Full | Sync::Data => sys::sync_dir(self.target().dir()),
+            Sync::None => Ok(()),
+        };
+        let written = named
+            .and_then(|()| sys::copy_over(&self.p.file, &to))
             .and_then(|()| options.mode.map_or(Ok(()), |mode| sys::set_mode(&to, mode, false)))
             .and_then(|()| sys::sync_file(&to, options.sync));
         let Err(source) = written else { return Ok(()) };
