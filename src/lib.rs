@@ -172,9 +172,11 @@
 mod error;
 mod evidence;
 mod gate;
+mod journal;
 mod lock;
 mod owner;
 mod publish;
+mod queue;
 mod survey;
 mod sys;
 mod target;
@@ -188,10 +190,14 @@ pub use lock::{
     CommitOptions, Committed, Lock, Released, acquire, acquire_all, acquire_target, hand_over, release,
     renew, roll_back_all, wait_free,
 };
+pub use journal::Change;
 pub use owner::{Bond, Purpose};
 pub use publish::{
     Gatherer, Input, PublishOptions, Published, gather, gather_child, gather_file, gather_stdin, publish,
     update,
+};
+pub use queue::{
+    Drained, Entry, Finding, Pending, Push, Pushed, Queued, drain, follow, pending, preview, push,
 };
 pub use survey::{BreakOptions, Broken, Scope, Sighting, break_lock, sight, survey};
 pub use sys::{Sync, TimeLimit, exit_code, shell, signal, spawn, wait_for};

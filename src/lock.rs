@@ -4,6 +4,7 @@ mod acquire;
 mod nested;
 mod session;
 
+pub(crate) use acquire::acquire_unless;
 pub use acquire::{acquire, acquire_all, acquire_target, wait_free};
 pub use session::{Released, hand_over, release, renew};
 
@@ -310,6 +311,19 @@ impl Lock {
         }
     }
 
+    /// The same, for copying inside the kernel.
+    pub(crate) fn open_target(&mut self) -> Result<Option<File>> {
+        let path = self.entry.target.path();
+        let before = self.stat_target()?;
+        self.seen = Some(Seen::of(before.as_ref()));
+        before.map(|_| File::open(path).map_err(Error::io("read", path))).transpose()
+    }
+
+    /// Which file P is.
+    pub(crate) fn id(&self) -> FileId {
+        self.p.id
+    }
+
     /// What the target is; it must be a plain file, or not exist.
     pub(crate) fn stat_target(&self) -> Result<Option<Stat>> {
         plain_file(self.entry.target.path())
@@ -325,6 +339,16 @@ impl Lock {
     /// [`Error::Io`]. In all these cases it is rolled back. After
     /// [`Error::NotDurable`] it is committed.
     pub fn commit(self, options: &CommitOptions) -> Result<Committed> {
+        self.commit_then(options, || Ok(false))
+    }
+
+    /// The same, with a step right after the rename, before anybody else gets the
+    /// lock. `then` says whether it has made the directory durable.
+    pub(crate) fn commit_then(
+        self,
+        options: &CommitOptions,
+        then: impl FnOnce() -> Result<bool>,
+    ) -> Result<Committed> {
         let target = &self.entry.target;
         let path = target.path();
         let staged = &self.p.file;
@@ -379,6 +403,7 @@ impl Lock {
         if stamped || !marked {
             let _ = sys::unstamp(staged);
         }
+        let then = then();
         if let Some(gate) = gate {
             gate.remove();
         }
@@ -386,7 +411,7 @@ impl Lock {
         // The hook would end the process with S still there.
         drop(list);
         // Last, so that others are already at work.
-        if options.sync == Sync::Full {
+        if !then? && options.sync == Sync::Full {
             let undurable = |source| Error::NotDurable { target: path.to_owned(), source };
             sys::sync_dir(target.dir()).map_err(undurable)?;
         }

@@ -1,5 +1,9 @@
 //! The command line: types and help texts. Nothing happens here.
 
+mod queue;
+
+pub use queue::{Append, Drain, HandInArgs, List, Push, Queue, QueueCommand};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete_nushell::Nushell;
 use std::ffi::OsString;
@@ -26,11 +30,13 @@ pub struct Cli {
 pub enum Command {
     #[command(visible_alias = "write")]
     LockedWrite(LockedWrite),
+    Append(Append),
     Run(Run),
     Acquire(Acquire),
     Release(Release),
     Renew(Renew),
     Wait(Wait),
+    Queue(Queue),
     Status(Status),
     BreakLock(BreakLock),
     Completions(Completions),

@@ -38,11 +38,13 @@ fn main() -> ! {
 fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::LockedWrite(args) => commands::write::locked_write(args),
+        Command::Append(args) => commands::queue::append(args),
         Command::Run(args) => commands::hold::run(args),
         Command::Acquire(args) => commands::hold::acquire(args),
         Command::Release(args) => commands::hold::release(args),
         Command::Renew(args) => commands::hold::renew(args),
         Command::Wait(args) => commands::hold::wait(args),
+        Command::Queue(args) => commands::queue::queue(args),
         Command::Status(args) => commands::inspect::status(args),
         Command::BreakLock(args) => commands::inspect::break_lock(args),
         Command::Completions(args) => commands::generate::completions(args),
