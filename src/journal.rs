@@ -21,6 +21,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// So long at most it is waited for the kernel lock of a journal set aside.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// So much of a journal's end is read at once, to look at the last frame.
 const LOOK: u64 = 4096;
 
@@ -354,16 +356,31 @@ impl Aside {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(Error::io("examine", &path))?,
         };
-        // Producers who wait to append have it for a moment, till they look.
-        let taken = sys::soon(|| match sys::open_lock(&path, false) {
-            Ok(Grip::Taken(file)) => Ok(Some(file)),
-            Ok(Grip::Busy(_)) => Ok(None),
-            Err(e) => Err(e),
-        });
-        let Some(file) = taken.map_err(Error::io("open", &path))? else { return Err(busy(&path)) };
+        // Producers who wait to append have it for a moment, till they look; a drainer
+        // has it till he is done, which he may be after P is free.
+        let end = Instant::now() + PATIENCE;
+        let file = loop {
+            match sys::open_lock(&path, false) {
+                Ok(Grip::Taken(file)) => break file,
+                Ok(Grip::Busy(Some(file))) => match sys::lock_until(&file, Some(end)) {
+                    Ok(true) => break file,
+                    Ok(false) => return Err(busy(&path)),
+                    Err(e) => return Err(Error::io("lock", &path)(e)),
+                },
+                Ok(Grip::Busy(None)) if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
+                Ok(Grip::Busy(None)) => return Err(busy(&path)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(e) => return Err(Error::io("open", &path)(e)),
+            }
+        };
         let stat = sys::fstat(&file).map_err(Error::io("examine", &path))?;
         if stat.kind != sys::Kind::Regular {
             return Err(no_journal(&path));
+        }
+        // He is done, and has removed it; nobody has made another, as P is ours.
+        if !sys::stat(&path).is_ok_and(|s| s.id == stat.id) {
+            sys::unlock(&file);
+            return Ok(None);
         }
         Aside::read(file, &path).map(Some)
     }
