@@ -60,6 +60,18 @@ pub enum Error {
         /// The signal's number, where known.
         signal: Option<i32>,
     },
+    /// An entry could not be written into its target now, nor be taken back.
+    #[error(
+        "{source}. The entry stays in the queue, and will be written by whoever drains it next: do not \
+         hand it in again, but see 'dotlock queue list {}'",
+        show(target)
+    )]
+    Queued {
+        /// The file that it is for.
+        target: PathBuf,
+        /// Why it was not written.
+        source: Box<Error>,
+    },
     /// The target has its new content, but a power cut could still undo that.
     #[error(
         "{} was written, but it is not yet durable: syncing its directory failed: {source}",

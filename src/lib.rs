@@ -191,9 +191,11 @@
 mod error;
 mod evidence;
 mod gate;
+mod journal;
 mod lock;
 mod owner;
 mod publish;
+mod queue;
 mod survey;
 mod sys;
 mod target;
@@ -203,6 +205,7 @@ mod wait;
 
 pub use error::{Error, Result};
 pub use evidence::{Holder, State, Verdict, shell_word, show};
+pub use journal::Change;
 pub use lock::{
     CommitOptions, Committed, Lock, Released, acquire, acquire_all, acquire_target, hand_over, release,
     renew, roll_back_all, wait_free,
@@ -211,6 +214,9 @@ pub use owner::{Bond, Purpose};
 pub use publish::{
     Backup, Draft, Gatherer, Input, Precondition, Progress, PublishOptions, Published, Spool, Validator, hex,
     publish, restore, sha256, update,
+};
+pub use queue::{
+    Drained, Entry, Finding, Pending, Push, Pushed, Queued, drain, follow, pending, preview, push,
 };
 pub use survey::{BreakOptions, Broken, Scope, Sighting, break_lock, sight, survey};
 pub use sys::{

@@ -6,8 +6,8 @@ mod nested;
 mod session;
 mod stage;
 
-pub(crate) use acquire::acquire_with;
 pub use acquire::{acquire, acquire_all, acquire_target, wait_free};
+pub(crate) use acquire::{acquire_unless, acquire_with};
 pub(crate) use commit::plain_file;
 pub use commit::{CommitOptions, Committed};
 pub use session::{Released, hand_over, release, renew};
@@ -234,6 +234,11 @@ impl Lock {
     /// Whether `file` was made the lock, so that its content is staged already.
     pub(crate) fn is_of(&self, file: &File) -> bool {
         sys::fstat(file).is_ok_and(|stat| stat.id == self.p.id)
+    }
+
+    /// Which file P is.
+    pub(crate) fn id(&self) -> FileId {
+        self.p.id
     }
 
     /// Gives the lock back; the target stays as it is. Dropping does the same,

@@ -237,11 +237,7 @@ impl Draft {
     /// # Errors
     /// [`Error::Io`] if it cannot be opened.
     pub fn open_old(&mut self) -> Result<Option<File>> {
-        if self.see()?.is_none() {
-            return Ok(None);
-        }
-        let path = self.target().path();
-        sys::open_to_look(path).map(Some).map_err(Error::io("read", path))
+        self.lock.open_target()
     }
 
     /// Stages `input`.

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::evidence::{State, Verdict, printable, show};
 use crate::gate;
+use crate::journal;
 use crate::sys::{self, FileId, Kind, LockTable};
 use crate::target::{Target, package_manager};
 use crate::verdict::{self, Look};
@@ -362,6 +363,8 @@ pub fn break_lock(seen: &Sighting, options: BreakOptions) -> Result<Broken> {
     if options.dry_run {
         return Ok(Broken::Possible);
     }
+    // The target tells still whether a drainer of the write queue had committed.
+    journal::settle(&target)?;
     let kept = if options.discard || now.size == 0 {
         found.remove(&target)?;
         None

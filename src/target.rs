@@ -14,6 +14,13 @@ const LONGEST_INNER: usize = 255 - "~owner.lock".len();
 /// As many links in a chain as Linux itself follows.
 const MOST_LINKS: usize = 40;
 
+/// Names of the write queue's files, behind that of the target.
+const QUEUE: &str = ".queue";
+const ASIDE: &str = ".queue.aside";
+const REJECTED: &str = ".queue.rejected";
+/// With what a journal begins.
+pub(crate) const QUEUE_MAGIC: &[u8; 16] = b"dotlock queue 1\n";
+
 /// A resolved target: two names of one file give the same one.
 ///
 /// Hard links and bind mounts cannot be seen; they are different targets.
@@ -126,6 +133,21 @@ impl Target {
     /// S: `<target>~owner.lock`.
     pub(crate) fn gate_path(&self) -> &Path {
         &self.gate
+    }
+
+    /// J, the journal of the write queue: `<target>.queue`.
+    pub(crate) fn queue_path(&self) -> PathBuf {
+        self.part(QUEUE)
+    }
+
+    /// The journal that is being written into the target: `<target>.queue.aside`.
+    pub(crate) fn aside_path(&self) -> PathBuf {
+        self.part(ASIDE)
+    }
+
+    /// What could not be written into the target: `<target>.queue.rejected`.
+    pub(crate) fn rejected_path(&self) -> PathBuf {
+        self.part(REJECTED)
     }
 
     /// The directory that the lock is in.
@@ -267,12 +289,30 @@ fn check_not_ours(path: &Path) -> Result<()> {
     if ours.iter().any(|end| bytes.ends_with(end)) || bytes.windows(stage.len()).any(|w| w == stage) {
         return Err(Error::refused(path, "names like this are dotlock's own, or git's"));
     }
+    if [ASIDE, REJECTED].iter().any(|end| bytes.ends_with(end.as_bytes())) {
+        return Err(Error::refused(
+            path,
+            "it belongs to the write queue of another file, which dotlock keeps",
+        ));
+    }
+    if bytes.ends_with(QUEUE.as_bytes()) && is_journal(path) {
+        let why = "it is a write queue of dotlock itself; name the file that it is for";
+        return Err(Error::refused(path, why));
+    }
     if bytes.ends_with(b".lock")
         && sys::stat(path).is_ok_and(|s| s.kind == Kind::Regular && s.mark != Mark::None)
     {
         return Err(Error::refused(path, "it is a lock of dotlock itself; name the file that it protects"));
     }
     Ok(())
+}
+
+/// Whether it begins as a journal of the write queue does.
+fn is_journal(path: &Path) -> bool {
+    let is_file = sys::stat(path).is_ok_and(|s| s.kind == Kind::Regular);
+    let mut begin = [0; QUEUE_MAGIC.len()];
+    let read = |file: std::fs::File| sys::read_at(&file, &mut begin, 0).is_ok();
+    is_file && sys::open_to_look(path).is_ok_and(read) && begin == *QUEUE_MAGIC
 }
 
 /// Lock files of package managers: data that belongs in version control and

@@ -41,6 +41,9 @@ type Observer = dyn Fn(&Event<'_>) + Send + Sync;
 pub enum Event<'a> {
     /// The lock is not free; waiting begins.
     Blocked,
+    /// Who waited for others to write his entries of the queue is about to make the
+    /// lock himself. Until now there was nothing that a signal would have to clean up.
+    AtHead,
     /// It has lasted half a second. Told once.
     Waiting {
         /// The file whose lock is waited for.
@@ -169,6 +172,8 @@ pub(crate) enum Try<T> {
 pub(crate) enum Waited<T> {
     Done(T),
     TooLong,
+    /// Somebody else has done what it was wanted for.
+    Needless,
 }
 
 /// One wait, from its first try to its deadline.
@@ -180,6 +185,10 @@ pub(crate) struct Wait<'a> {
     look: Box<dyn Fn() -> Option<Verdict> + 'a>,
     /// Finds out why the wait would be in vain, if it would.
     in_vain: Box<dyn Fn() -> Option<Error> + 'a>,
+    /// Whether there is no need for it any more.
+    unless: Option<&'a dyn Fn() -> bool>,
+    /// It waits until others are done, not to be the next one.
+    follows: bool,
     suspected: bool,
     begun: Instant,
     deadline: Option<Instant>,
@@ -203,6 +212,8 @@ impl<'a> Wait<'a> {
             watch: sys::Watch::default(),
             look: Box::new(look),
             in_vain: Box::new(in_vain),
+            unless: None,
+            follows: false,
             suspected: false,
             begun,
             // A limit past the end of time is none.
@@ -212,6 +223,20 @@ impl<'a> Wait<'a> {
             blocked: false,
             told: false,
         }
+    }
+
+    /// Gives up without an error as soon as another has it and `unless` holds. Until
+    /// [`Wait::is_head`] it sleeps among all who do so, and is woken with them.
+    pub fn unless(self, unless: Option<&'a dyn Fn() -> bool>) -> Wait<'a> {
+        Wait { unless, follows: unless.is_some(), ..self }
+    }
+
+    /// From now on it is to be the next one.
+    pub fn is_head(&mut self) {
+        if self.unless.is_some() {
+            self.policy.tell(&Event::AtHead);
+        }
+        self.follows = false;
     }
 
     /// Since the beginning, by a clock that cannot be set.
@@ -249,10 +274,13 @@ impl<'a> Wait<'a> {
                 Try::Busy(file) => file,
             };
             again = 0;
+            if self.unless.is_some_and(|needless| needless()) {
+                return Ok(Waited::Needless);
+            }
             if last || self.left().is_some_and(|left| left.is_zero()) {
                 return Ok(Waited::TooLong);
             }
-            if !self.blocked {
+            if !self.blocked && !self.follows {
                 self.blocked = true;
                 self.policy.tell(&Event::Blocked);
                 // It may have begun to listen for signals only now.
@@ -268,6 +296,7 @@ impl<'a> Wait<'a> {
             }
             match busy {
                 Some(file) if sys::WAKES && self.policy.retries.is_none() => match self.sleep_on(&file)? {
+                    Some(true) if self.follows => {}
                     Some(true) => locked = Some(file),
                     Some(false) => last = true,
                     // Without a thread nothing would end the sleep at its deadline.
@@ -308,7 +337,8 @@ impl<'a> Wait<'a> {
             let suspicion = (!self.suspected).then(|| self.begun + SUSPICION);
             let patience = (!self.told).then(|| self.begun + PATIENCE);
             let end = earlier(earlier(suspicion, patience), self.deadline);
-            match sys::lock_until(file, end) {
+            let slept = if self.follows { sys::wait_unlocked(file, end) } else { sys::lock_until(file, end) };
+            match slept {
                 Ok(true) => return Ok(Some(true)),
                 Ok(false) => {}
                 // Whatever is wrong, the next try will run into it.

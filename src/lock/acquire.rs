@@ -4,6 +4,7 @@ use super::{Armed, Entry, Lock, P, list, nested, not_ended};
 use crate::error::{Error, Result};
 use crate::evidence::{State, Verdict, show};
 use crate::gate::{self, Gate};
+use crate::journal;
 use crate::owner::{Left, Life, Purpose, Record};
 use crate::sys::{self, Mark};
 use crate::target::Target;
@@ -111,7 +112,7 @@ pub fn wait_free(targets: &[Target], policy: &Policy) -> Result<()> {
             })
         })?;
         at = match free {
-            Waited::TooLong => return Err(busy(target, last, begun)),
+            Waited::TooLong | Waited::Needless => return Err(busy(target, last, begun)),
             Waited::Done(()) if wait.tries() > 1 => 0,
             Waited::Done(()) => at + 1,
         };
@@ -155,9 +156,35 @@ fn held_by_ancestor(target: &Target) -> Option<Error> {
 
 /// Acquires `target` itself, under no other lock.
 pub(super) fn acquire_at(target: &Target, policy: &Policy, spool: Option<&File>) -> Result<Lock> {
+    acquire_if(target, policy, spool, None)?.ok_or_else(|| busy(target, None, Instant::now()))
+}
+
+/// Acquires `target`, unless that is needless: `unless` is asked whenever another
+/// has the lock. Until it is at the head of the queue, such a one leaves nothing
+/// behind, whatever ends it, and all who wait so are woken at once.
+///
+/// # Errors
+/// As [`acquire`].
+pub(crate) fn acquire_unless(
+    target: &Target,
+    policy: &Policy,
+    unless: &dyn Fn() -> bool,
+) -> Result<Option<Lock>> {
+    match policy.tokens.as_slice() {
+        [] => acquire_if(target, policy, None, Some(unless)),
+        _ => nested::acquire(target, policy).map(Some),
+    }
+}
+
+fn acquire_if(
+    target: &Target,
+    policy: &Policy,
+    spool: Option<&File>,
+    unless: Option<&dyn Fn() -> bool>,
+) -> Result<Option<Lock>> {
     let entry = Arc::new(Entry { pid: std::process::id(), target: target.clone(), things: Mutex::default() });
     let look = || Some(verdict::judge(target, Look::Moment).ok()??.verdict);
-    let mut wait = Wait::begin(policy, target, look, || held_by_ancestor(target));
+    let mut wait = Wait::begin(policy, target, look, || held_by_ancestor(target)).unless(unless);
     let begun = Instant::now();
     let secret = if policy.purpose == Purpose::Write { None } else { Some(token::new_secret()?) };
 
@@ -167,7 +194,9 @@ pub(super) fn acquire_at(target: &Target, policy: &Policy, spool: Option<&File>)
     let gate = match wait.until(|locked| enter(&entry, locked))? {
         Waited::Done(gate) => gate,
         Waited::TooLong => return Err(busy(target, look(), begun)),
+        Waited::Needless => return Ok(None),
     };
+    wait.is_head();
     // Where several machines see the file, kernel locks prove nothing.
     let local = sys::is_local(target.lock_dir());
     let mark = if local { Mark::First } else { Mark::Second };
@@ -177,6 +206,7 @@ pub(super) fn acquire_at(target: &Target, policy: &Policy, spool: Option<&File>)
     let p = match wait.until(|locked| taking.attempt(locked))? {
         Waited::Done(p) => p,
         Waited::TooLong => return Err(busy(target, taking.last, begun)),
+        Waited::Needless => return Ok(None),
     };
     let broke = taking.broke;
 
@@ -201,9 +231,11 @@ pub(super) fn acquire_at(target: &Target, policy: &Policy, spool: Option<&File>)
             }
         }
     }
+    // While the target tells what became of a journal of the write queue.
+    journal::settle(target)?;
     let (waited, tries) = (wait.elapsed(), wait.tries());
     let outers = Vec::new();
-    Ok(Lock {
+    Ok(Some(Lock {
         _armed: armed,
         entry,
         p,
@@ -214,7 +246,7 @@ pub(super) fn acquire_at(target: &Target, policy: &Policy, spool: Option<&File>)
         waited,
         tries,
         broke,
-    })
+    }))
 }
 
 fn enlist(entry: &Arc<Entry>) -> Result<()> {
@@ -321,6 +353,8 @@ impl Taking<'_> {
         }
         let allowed = policy.break_stale || found.verdict.state != State::Stale;
         if allowed && found.may_break(policy.stale_after, || gate?.now()) {
+            // The target tells still whether it had committed.
+            journal::settle(target)?;
             // What a dead dotlock had staged is worth nothing to anybody; what
             // another program had, may be.
             match found.verdict.state {

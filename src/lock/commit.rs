@@ -4,6 +4,7 @@ use super::{GONE, Lock, Things, list, not_ended};
 use crate::error::{Error, Result};
 use crate::evidence::show;
 use crate::sys::{self, FileId, Kind, Mark, Stat, Sync};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,6 +75,16 @@ impl Lock {
         Ok(stat)
     }
 
+    /// The present content, for reading; `None` if the target does not exist. A
+    /// commit makes sure that no stranger has changed it since.
+    pub(crate) fn open_target(&mut self) -> Result<Option<File>> {
+        if self.see()?.is_none() {
+            return Ok(None);
+        }
+        let path = self.target().path();
+        sys::open_to_look(path).map(Some).map_err(Error::io("read", path))
+    }
+
     /// Whether the target is as it was when it was seen.
     pub(crate) fn is_as_seen(&self) -> Result<bool> {
         let now = |seen: &Seen| Ok(*seen == Seen::of(self.stat_target()?.as_ref()));
@@ -107,6 +118,16 @@ impl Lock {
     /// [`Error::Io`]. In all these cases it is rolled back. After
     /// [`Error::NotDurable`] it is committed.
     pub fn commit(self, options: &CommitOptions) -> Result<Committed> {
+        self.commit_then(options, || Ok(false))
+    }
+
+    /// The same, with a step right after the rename, before anybody else gets the
+    /// lock. `then` says whether it has made the directory durable.
+    pub(crate) fn commit_then(
+        self,
+        options: &CommitOptions,
+        then: impl FnOnce() -> Result<bool>,
+    ) -> Result<Committed> {
         let target = &self.entry.target;
         let path = target.path();
         let staged = &self.p.file;
@@ -168,6 +189,7 @@ impl Lock {
         if stamped || !marked {
             let _ = sys::unstamp(staged);
         }
+        let then = then();
         let left = stage && !self.entry.remove_staged(&self.p);
         match gate {
             Some(gate) if left && gate.disown().is_ok() => gate.stand(),
@@ -178,7 +200,7 @@ impl Lock {
         // The hook would end the process with S still there.
         drop(list);
         // Last, so that others are already at work.
-        if options.sync == Sync::Full {
+        if !then? && options.sync == Sync::Full {
             let undurable = |source| Error::NotDurable { target: path.to_owned(), source };
             sys::sync_dir(target.dir()).map_err(undurable)?;
         }

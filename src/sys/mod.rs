@@ -186,6 +186,44 @@ pub(crate) fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes all of `bytes` at `offset`, whatever the file's position.
+pub(crate) fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let most = match fault::at(Op::Write) {
+            Ok(()) => bytes.len(),
+            Err(e) if fault::is_short(&e) => bytes.len().div_ceil(2),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        match write_some(file, &bytes[..most], offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => (bytes, offset) = (&bytes[n..], offset + n as u64),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Reads from `offset` until `bytes` is full or the file ends; how much it was.
+pub(crate) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut got = 0;
+    while got < bytes.len() {
+        match read_some(file, &mut bytes[got..], offset + got as u64) {
+            Ok(0) => break,
+            Ok(n) => got += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(got)
+}
+
+/// Cuts a file off, or fills it up with zeros.
+pub(crate) fn set_len(file: &File, len: u64) -> io::Result<()> {
+    again(Op::Truncate, || file.set_len(len))
+}
+
 /// Reads from `from` until its end and writes to `to`, through a small buffer,
 /// showing every piece to `seen`, which may stop the copy.
 pub(crate) fn copy_through(

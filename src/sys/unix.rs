@@ -9,12 +9,12 @@ pub mod signal;
 mod stat;
 mod watch;
 
-pub(crate) use block::{announce, is_awaited, lock_until};
+pub(crate) use block::{announce, is_awaited};
 pub use child::exit_code;
 pub use child::{EDITOR, posix_shell, shell, spawn, spawn_for_us, wait_for};
 pub(crate) use child::{let_children_inherit, read_output};
 pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
-pub(crate) use process::{host_name, is_ancestor, is_running, presence, program_of, this_host};
+pub(crate) use process::{boot, host_name, is_ancestor, is_running, presence, program_of, this_host};
 pub(crate) use processes::{KNOWS_OPENERS, LockTable, has_open, open_in};
 pub(crate) use stat::{fstat, stat};
 pub(crate) use watch::Watch;
@@ -23,14 +23,18 @@ use super::{Grip, Mark, Op, Stat, Sync, again, fault};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use rustix::io::Errno;
 
 /// Whether a process that blocks on a kernel lock is woken when it is free.
 pub(crate) const WAKES: bool = true;
+
+/// Whether the number of a file that is gone is given to another soon: only
+/// together with its birth it tells which file is meant.
+pub(crate) const NUMBERS_COME_BACK: bool = true;
 
 /// The first mark is the sticky bit: Linux takes it from `open` itself, so no
 /// moment and no power cut parts it from the file; on a plain file it means
@@ -142,6 +146,11 @@ pub(crate) fn try_lock(file: &File, shared: bool) -> io::Result<bool> {
         }
     };
     again(Op::Lock, call)
+}
+
+/// Blocks until `file`'s kernel lock is ours (true), or `end` has come (false).
+pub(crate) fn lock_until(file: &File, end: Option<Instant>) -> io::Result<bool> {
+    block::lock_until(file, end, false)
 }
 
 /// Lets go of `file`'s kernel lock, for every descriptor that shares it: a
@@ -452,6 +461,37 @@ pub(crate) fn open_to_look(path: &Path) -> io::Result<File> {
 pub(crate) fn open_to_overwrite(path: &Path) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     OpenOptions::new().write(true).custom_flags(flags).open(path)
+}
+
+/// Opens a file to change what is in it, where it stands; no link is followed.
+pub(crate) fn open_to_change(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)
+}
+
+/// Lets go of `file`'s kernel lock; it can be read still.
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+pub(crate) fn keep_looking(file: File, _: &Path) -> io::Result<File> {
+    unlock(&file);
+    Ok(file)
+}
+
+/// Blocks until nobody else has `file`'s kernel lock for himself (true), or `end`
+/// has come (false). All who wait so are woken at once; none of them has it then.
+pub(crate) fn wait_unlocked(file: &File, end: Option<Instant>) -> io::Result<bool> {
+    let done = block::lock_until(file, end, true)?;
+    if done {
+        unlock(file);
+    }
+    Ok(done)
+}
+
+pub(super) fn write_some(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    file.write_at(bytes, offset)
+}
+
+pub(super) fn read_some(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.read_at(bytes, offset)
 }
 
 /// Whether `error` says that a file was opened for reading only.

@@ -17,7 +17,7 @@ pub(crate) use child::let_children_inherit;
 pub use child::{EDITOR, posix_shell, shell, spawn, spawn_for_us, wait_for};
 pub(crate) use identity::{fstat, is_local, set_mark, set_mode, stat, volume};
 pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
-pub(crate) use process::{host_name, is_ancestor, is_running, presence, program_of, this_host};
+pub(crate) use process::{boot, host_name, is_ancestor, is_running, presence, program_of, this_host};
 #[cfg(debug_assertions)]
 pub(crate) use process::{kill_self, stop_self};
 pub(crate) use processes::{KNOWS_OPENERS, LockTable, has_open, open_in};
@@ -26,7 +26,7 @@ use super::{Grip, Mark, Op, Sync, again, fault};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::ffi::OsStrExt;
-use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::{AsHandle, AsRawHandle};
 use std::path::{Component, Path, PathBuf, Prefix};
 use std::process::{Child, ExitStatus};
@@ -39,6 +39,11 @@ use windows_sys::core::BOOL;
 /// Whether a process that blocks on a kernel lock is woken when it is free.
 /// Nobody can wait for a sharing mode.
 pub(crate) const WAKES: bool = false;
+
+/// Whether the number of a file that is gone is given to another soon. Its upper
+/// part counts how often the rest was used, and a file that is renamed may be
+/// given another birth ("tunnelling").
+pub(crate) const NUMBERS_COME_BACK: bool = false;
 
 /// What a holder of a kernel lock lets others do meanwhile.
 const HELD: u32 = fs::FILE_SHARE_READ | fs::FILE_SHARE_DELETE;
@@ -470,6 +475,40 @@ pub(crate) fn open_to_overwrite(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).share_mode(EVERYTHING).custom_flags(fs::FILE_FLAG_OPEN_REPARSE_POINT);
     options.open(path)
+}
+
+/// Opens a file to change what is in it, where it stands; no link is followed.
+pub(crate) fn open_to_change(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).share_mode(EVERYTHING).custom_flags(fs::FILE_FLAG_OPEN_REPARSE_POINT);
+    options.open(path)
+}
+
+/// Lets go of the kernel lock of `file`, which is at `path`; what is returned can
+/// be read still.
+pub(crate) fn keep_looking(file: File, path: &Path) -> io::Result<File> {
+    // Opened while it is locked: so it is the same file.
+    let look = open_to_look(path)?;
+    unlock(&file);
+    drop(file);
+    Ok(look)
+}
+
+/// Nobody can wait for a sharing mode.
+pub(crate) fn wait_unlocked(_: &File, _: Option<Instant>) -> io::Result<bool> {
+    again(Op::Lock, || Ok(true))
+}
+
+pub(super) fn write_some(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    file.seek_write(bytes, offset)
+}
+
+pub(super) fn read_some(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    match file.seek_read(bytes, offset) {
+        // How the system says that there is no more.
+        Err(e) if e.raw_os_error() == Some(err::ERROR_HANDLE_EOF as i32) => Ok(0),
+        done => done,
+    }
 }
 
 /// Whether `error` says that a file was opened for reading only.

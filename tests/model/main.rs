@@ -5,6 +5,7 @@
 //! of states are printed.
 
 mod machine;
+mod queue;
 
 use machine::{Kind, Mistake, Setting};
 use stateright::{Checker, HasDiscoveries, Model};
@@ -166,4 +167,114 @@ fn every_known_mistake_is_found() {
     is_found(Mistake::MarkTakenOffAfterTheRename, two());
     is_found(Mistake::NoStampBeforeTheRename, Setting { cuts: 1, ..of(&[Writer, AfterCut]) });
     is_found(Mistake::ReleaseByNameAlone, of(&[Script, Writer]));
+}
+
+mod the_queue {
+    use super::queue::{Actor, Setting, Slip};
+    use Actor::{Async, Drainer, Git, Pusher, Writer};
+    use stateright::{Checker, HasDiscoveries, Model};
+    use std::collections::BTreeSet;
+
+    /// An entry of which nobody can tell any more whether it is in the file is kept for
+    /// a human to look at.
+    const NOBODY_ASKED: &str = "nobody is asked";
+
+    fn of(actors: &[Actor]) -> Setting {
+        Setting { actors: actors.to_vec(), ..Setting::default() }
+    }
+
+    fn explore(name: &str, setting: Setting) -> BTreeSet<&'static str> {
+        let begun = std::time::Instant::now();
+        let checker = setting.checker().threads(2).spawn_bfs().join();
+        let found: BTreeSet<_> = checker.discoveries().into_keys().collect();
+        let (states, time) = (checker.unique_state_count(), begun.elapsed().as_secs_f64());
+        println!("queue, {name}: {states} states in {time:.1} s");
+        for (what, path) in checker.discoveries() {
+            println!("  not {what:?}: {} steps", path.into_actions().len());
+        }
+        found
+    }
+
+    #[track_caller]
+    fn holds(name: &str, setting: Setting) {
+        assert_eq!(explore(name, setting), BTreeSet::new(), "{name}");
+    }
+
+    #[track_caller]
+    fn is_found(slip: Slip, setting: Setting) {
+        let right = explore(&format!("without {slip:?}"), setting.clone());
+        let setting = Setting { mistake: Some(slip), ..setting };
+        let checker =
+            setting.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+        let found = checker.discoveries();
+        let wrong: Vec<_> = found.iter().filter(|(what, _)| !right.contains(*what)).collect();
+        assert!(!wrong.is_empty(), "{slip:?} was not found in {} states", checker.unique_state_count());
+        for (what, path) in wrong {
+            println!("{slip:?}: not {what:?}, after {} steps", path.clone().into_actions().len());
+        }
+    }
+
+    #[test]
+    fn producers_drainers_writers_and_kills() {
+        holds("2 pushers, drainer, 2 kills", Setting { kills: 2, ..of(&[Pusher, Pusher, Drainer]) });
+        holds("pusher, async, writer, 2 kills", Setting { kills: 2, ..of(&[Pusher, Async, Writer]) });
+        holds(
+            "async, 2 drainers, writer, 1 kill",
+            Setting { kills: 1, ..of(&[Async, Drainer, Drainer, Writer]) },
+        );
+    }
+
+    /// Only who is killed between the rename and the note, or whose P somebody has
+    /// removed by hand, can leave what another program makes a riddle of; and that is
+    /// seen to be one.
+    #[test]
+    fn git_beside_the_queue() {
+        let found = explore("pusher, async, git, 2 kills", Setting { kills: 2, ..of(&[Pusher, Async, Git]) });
+        assert!(found.is_subset(&BTreeSet::from([NOBODY_ASKED])), "{found:?}");
+        let hand = Setting { kills: 1, hands: 1, ..of(&[Pusher, Async, Drainer, Git]) };
+        let found = explore("pusher, async, drainer, git, 1 kill, a hand", hand);
+        assert_eq!(found, BTreeSet::from([NOBODY_ASKED]));
+        holds("2 pushers, drainer, git", of(&[Pusher, Pusher, Drainer, Git]));
+        let spared = Setting { kills: 2, spares_the_note: true, ..of(&[Pusher, Async, Drainer, Git]) };
+        holds("pusher, async, drainer, git, 2 kills, but not before the note", spared);
+    }
+
+    /// For those who have the time: `DOTLOCK_MODEL=large`.
+    #[test]
+    fn more_of_everybody() {
+        if std::env::var_os("DOTLOCK_MODEL").is_none_or(|v| v != "large") {
+            return println!("only with DOTLOCK_MODEL=large");
+        }
+        let all = Setting { kills: 2, ..of(&[Pusher, Pusher, Drainer, Drainer, Git]) };
+        let found = explore("2 pushers, 2 drainers, git, 2 kills", all);
+        assert!(found.is_subset(&BTreeSet::from([NOBODY_ASKED])), "{found:?}");
+        holds(
+            "2 pushers, async, drainer, 2 kills",
+            Setting { kills: 2, ..of(&[Pusher, Pusher, Async, Drainer]) },
+        );
+    }
+
+    #[test]
+    fn every_known_mistake_is_found() {
+        is_found(Slip::SetAsideWithoutTheJournalsLock, of(&[Pusher, Drainer]));
+        is_found(Slip::PushWithoutLookingAtThePath, of(&[Async, Pusher, Drainer]));
+        is_found(Slip::OldAsideOverwritten, Setting { kills: 1, ..of(&[Async, Async, Drainer, Drainer]) });
+        is_found(Slip::IdentityAlone, Setting { kills: 1, ..of(&[Async, Drainer, Drainer]) });
+        // Sound, as long as nobody removes a P by hand.
+        let hand = Setting { kills: 1, hands: 1, ..of(&[Async, Drainer, Drainer, Git]) };
+        is_found(Slip::NameClearedByBreakers, hand.clone());
+        is_found(Slip::NumberAlone, hand);
+        is_found(
+            Slip::NotedBeforeTheRename,
+            Setting { kills: 1, hands: 1, ..of(&[Async, Drainer, Git, Drainer]) },
+        );
+        let spared =
+            Setting { kills: 2, spares_the_note: true, ..of(&[Async, Drainer, Drainer, Git, Drainer]) };
+        is_found(Slip::NotSettledBeforeBreaking, spared);
+        is_found(
+            Slip::NotSettledBeforeWriting,
+            Setting { kills: 1, ..of(&[Async, Drainer, Writer, Drainer]) },
+        );
+        is_found(Slip::ToldBeforeTheCommit, Setting { kills: 1, ..of(&[Async, Drainer]) });
+    }
 }

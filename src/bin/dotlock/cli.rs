@@ -1,5 +1,9 @@
 //! The command line: types and help texts. Nothing happens here.
 
+mod queue;
+
+pub use queue::{Append, Drain, HandInArgs, List, Push, Queue, QueueCommand};
+
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete_nushell::Nushell;
 use dotlock::{Backup, Precondition};
@@ -31,11 +35,13 @@ pub enum Command {
     Update(Lazy<Update>),
     Edit(Lazy<Edit>),
     Restore(Lazy<Restore>),
+    Append(Lazy<Append>),
     Run(Lazy<Run>),
     Acquire(Lazy<Acquire>),
     Release(Lazy<Release>),
     Renew(Lazy<Renew>),
     Wait(Lazy<Wait>),
+    Queue(Lazy<Queue>),
     Status(Lazy<Status>),
     BreakLock(Lazy<BreakLock>),
     Completions(Lazy<Completions>),

@@ -75,7 +75,11 @@ impl Exit {
         if let Some(exit) = error.downcast_ref::<WithExit>() {
             return exit.0;
         }
-        match error.downcast_ref::<Error>() {
+        let error = match error.downcast_ref::<Error>() {
+            Some(Error::Queued { source, .. }) => Some(&**source),
+            other => other,
+        };
+        match error {
             Some(Error::Busy { .. }) => Exit::Busy(BUSY),
             Some(Error::Lost { .. }) => Exit::Lost,
             Some(Error::Refused { .. }) => Exit::Refused,

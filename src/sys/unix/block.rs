@@ -13,22 +13,27 @@ use std::time::{Duration, Instant};
 /// another follows so much later, until it is noticed.
 const REMINDER: Duration = Duration::from_millis(1);
 
-/// Blocks until `file`'s kernel lock is ours (true), or `end` has come (false).
+/// Blocks until `file`'s kernel lock is ours (true), or `end` has come (false);
+/// `shared`, together with others who want it so.
 ///
 /// Nobody is left behind who could win the lock later.
-pub(crate) fn lock_until(file: &File, end: Option<Instant>) -> io::Result<bool> {
+pub(crate) fn lock_until(file: &File, end: Option<Instant>, shared: bool) -> io::Result<bool> {
     fault::at(Op::Lock)?;
-    let Some(end) = end else { return lock(file, || false) };
+    let Some(end) = end else { return lock(file, shared, || false) };
     static ONCE: Once = Once::new();
     ONCE.call_once(|| signal::interrupt_on(libc::SIGURG));
     // Whoever started us may have blocked it.
     signal::unblock(libc::SIGURG);
-    remind(end, || lock(file, || end <= Instant::now()))
+    remind(end, || lock(file, shared, || end <= Instant::now()))
 }
 
-fn lock(file: &File, is_late: impl Fn() -> bool) -> io::Result<bool> {
+fn lock(file: &File, shared: bool, is_late: impl Fn() -> bool) -> io::Result<bool> {
     loop {
-        match fs4::FileExt::lock(file) {
+        let tried = match shared {
+            true => fs4::FileExt::lock_shared(file),
+            false => fs4::FileExt::lock(file),
+        };
+        match tried {
             Ok(()) => return Ok(true),
             Err(e) if lacks_locks(&e) => return Ok(true),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {

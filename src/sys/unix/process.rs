@@ -73,8 +73,9 @@ pub(crate) fn program_of(pid: u32) -> Option<String> {
     Some(std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned())
 }
 
+/// Which run of the system this is, where that is known.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn boot() -> Option<String> {
+pub(crate) fn boot() -> Option<String> {
     Some(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim_end().to_owned())
 }
 
@@ -114,8 +115,9 @@ fn info_of(pid: u32) -> Option<libc::proc_bsdinfo> {
     }
 }
 
+/// Which run of the system this is, where that is known.
 #[cfg(target_vendor = "apple")]
-fn boot() -> Option<String> {
+pub(crate) fn boot() -> Option<String> {
     let mut text = [0_u8; 64];
     let mut size = text.len();
     // SAFETY: sysctlbyname writes at most `size` bytes into `text`.
@@ -148,8 +150,9 @@ pub(crate) fn program_of(_: u32) -> Option<String> {
     None
 }
 
+/// Which run of the system this is, where that is known.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-fn boot() -> Option<String> {
+pub(crate) fn boot() -> Option<String> {
     None
 }
 

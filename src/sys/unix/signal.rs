@@ -97,6 +97,11 @@ pub fn noted() -> Option<i32> {
     Some(NOTED.load(Ordering::SeqCst)).filter(|&n| n != 0)
 }
 
+/// The same, and forgets it: it was dealt with, the next one is another.
+pub fn take() -> Option<i32> {
+    Some(NOTED.swap(0, Ordering::SeqCst)).filter(|&n| n != 0)
+}
+
 /// Notes, from now on, every signal that would end this process and may be meant
 /// for a child that is about to be started.
 pub(super) fn install_for_child() {

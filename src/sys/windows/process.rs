@@ -137,7 +137,7 @@ fn start_of(process: &OwnedHandle) -> Option<u64> {
 /// Which run of which machine this is: when the kernel began to count, less
 /// what the clock was set by since. That is often a whole second, the same for
 /// all machines that a power cut has restarted: their names tell them apart.
-fn boot() -> Option<String> {
+pub(crate) fn boot() -> Option<String> {
     // SYSTEM_TIMEOFDAY_INFORMATION: 0 is the boot time, 4 its adjustment.
     let mut times = [0_u64; 6];
     let size = size_of_val(&times) as u32;

@@ -89,6 +89,11 @@ pub fn noted() -> Option<i32> {
     Some(NOTED.load(SeqCst)).filter(|&n| n != 0)
 }
 
+/// The same, and forgets it: it was dealt with, the next one is another.
+pub fn take() -> Option<i32> {
+    Some(NOTED.swap(0, SeqCst)).filter(|&n| n != 0)
+}
+
 /// Runs `f`. No thread is interrupted by a signal, so none need be kept from it.
 pub fn masked<T>(f: impl FnOnce() -> T) -> T {
     f()

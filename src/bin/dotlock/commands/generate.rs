@@ -29,12 +29,20 @@ pub fn man(args: &Man) -> anyhow::Result<Exit> {
     write_page(dir, "dotlock.7", &protocol_page()?)?;
     let mut built = command;
     built.build();
-    for sub in built.get_subcommands() {
+    write_pages(dir, &built, "dotlock")?;
+    Ok(Exit::Done)
+}
+
+/// A page for each command below, and for those below these.
+fn write_pages(dir: &Path, command: &clap::Command, name: &str) -> anyhow::Result<()> {
+    for sub in command.get_subcommands() {
+        let name = format!("{name}-{}", sub.get_name());
         let mut page = Vec::new();
         clap_mangen::Man::new(sub.clone()).manual("dotlock").render(&mut page)?;
-        write_page(dir, &format!("dotlock-{}.1", sub.get_name()), &page)?;
+        write_page(dir, &format!("{name}.1"), &page)?;
+        write_pages(dir, sub, &name)?;
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn write_page(dir: &Path, name: &str, page: &[u8]) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ pub mod generate;
 mod held;
 pub mod hold;
 pub mod inspect;
+pub mod queue;
 pub mod update;
 pub mod write;
 
@@ -39,6 +40,7 @@ fn patience(limit: Option<Duration>, tell: &TellArgs) -> Policy {
     let quiet = tell.quiet;
     Policy::default().wait(limit).observer(move |event| match event {
         Event::Blocked => interrupt::arm(),
+        Event::AtHead => interrupt::note(),
         Event::Waiting { target, verdict, left } if !quiet => {
             let who = verdict.map_or_else(|| "others are waiting too".into(), dotlock::Verdict::describe);
             let limit = left.map_or_else(
@@ -59,8 +61,12 @@ fn patience(limit: Option<Duration>, tell: &TellArgs) -> Policy {
 /// and with the locks that this command has already: two who hold what the other
 /// waits for would not get on.
 fn busy_or(error: Error, code: u8, held: &Held) -> anyhow::Error {
+    let is_busy = match &error {
+        Error::Queued { source, .. } => matches!(**source, Error::Busy { .. }),
+        other => matches!(other, Error::Busy { .. }),
+    };
     match error {
-        busy @ Error::Busy { .. } => WithExit(Exit::Busy(code), busy.to_string() + &held.as_a_cause()).into(),
+        busy if is_busy => WithExit(Exit::Busy(code), busy.to_string() + &held.as_a_cause()).into(),
         other => other.into(),
     }
 }
