@@ -220,8 +220,8 @@ pub use queue::{
 };
 pub use survey::{BreakOptions, Broken, Scope, Sighting, break_lock, sight, survey};
 pub use sys::{
-    EDITOR, Sync, TimeLimit, exit_code, posix_shell, shell, signal, spawn, spawn_for_us, stdin_is_terminal,
-    wait_for,
+    Allocator, EDITOR, Sync, TimeLimit, exit_code, posix_shell, shell, signal, spawn, spawn_for_us,
+    stdin_is_terminal, wait_for,
 };
 pub use target::Target;
 pub use token::{NoToken, Token};

@@ -193,6 +193,35 @@ fn a_waiter_is_told_who_holds_the_lock_and_gets_it_when_it_is_free() {
     assert_eq!(dir.names(), ["f"]);
 }
 
+/// It would sleep for hours, if nothing woke it.
+#[test]
+#[cfg(target_os = "linux")]
+fn another_programs_letting_go_wakes_a_waiter() {
+    for replaces in [false, true] {
+        let dir = Dir::new();
+        dir.file("f", "old");
+        let lock = dir.file("f.lock", "foreign");
+        let pauses = "write f --wait forever --min-delay 5h --max-delay 5h";
+        let mut waiter = dir.dotlock().line(pauses).stdin("new").start();
+        drop(waiter.stdin.take());
+        let fds = format!("/proc/{}/fdinfo", waiter.child.id());
+        let watches = || {
+            let mut fds = std::fs::read_dir(&fds).unwrap().flatten();
+            fds.any(|fd| std::fs::read_to_string(fd.path()).is_ok_and(|s| s.contains("inotify wd:")))
+        };
+        while !watches() {
+            assert!(waiter.child.try_wait().unwrap().is_none(), "it did not wait");
+            std::thread::yield_now();
+        }
+        match replaces {
+            true => std::fs::rename(&lock, dir.join("f")).unwrap(),
+            false => std::fs::remove_file(&lock).unwrap(),
+        }
+        assert_eq!(waiter.end().code, 0);
+        assert_eq!((dir.read("f").as_str(), dir.names()), ("new", vec!["f".to_owned()]));
+    }
+}
+
 #[test]
 fn a_wait_ends_at_its_deadline_and_the_waiter_never_gets_the_lock_later() {
     let dir = Dir::new();

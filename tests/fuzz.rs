@@ -4,7 +4,7 @@
 //!
 //! `PROPTEST_CASES` says how many cases each test tries, `PROPTEST_RNG_SEED` which.
 
-use crate::harness::{Dir, Outcome};
+use crate::harness::{Dir, Outcome, birth};
 use dotlock::{Error, Policy, Scope, Sighting, State, Target};
 use proptest::collection::vec;
 use proptest::option;
@@ -19,7 +19,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 /// It says what has failed; a file for that would litter the source.
 fn cases(cases: u32) -> ProptestConfig {
@@ -251,7 +251,7 @@ fn plant((content, mode, left, note): &(Vec<u8>, u32, Left, Option<String>)) -> 
     let mut file = OpenOptions::new().write(true).create_new(true).mode(*mode).open(&path).unwrap();
     file.write_all(content).unwrap();
     let meta = path.metadata().unwrap();
-    let birth = meta.created().ok().map(|t| t.duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64);
+    let birth = birth(&path);
     let bytes = match left {
         Left::Bytes(bytes) => bytes.clone(),
         Left::Record(fields) => {

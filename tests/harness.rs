@@ -177,6 +177,22 @@ impl Outcome {
 }
 
 /// A run that goes on.
+/// When the file was made, in nanoseconds since 1970, if the system knows.
+#[cfg(target_os = "linux")]
+pub fn birth(path: &Path) -> Option<u64> {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+    // Not by std, which does not ask for it with every C library.
+    let meta = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME).unwrap();
+    let (birth, known) = (meta.stx_btime, meta.stx_mask & StatxFlags::BTIME.bits() != 0);
+    known.then_some(birth.tv_sec as u64 * 1_000_000_000 + u64::from(birth.tv_nsec))
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+pub fn birth(path: &Path) -> Option<u64> {
+    let time = path.symlink_metadata().unwrap().created().ok()?;
+    Some(time.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64)
+}
+
 pub struct Running {
     pub child: Child,
     pub stdin: Option<ChildStdin>,

@@ -2,7 +2,7 @@
 
 use crate::harness::Dir;
 #[cfg(unix)]
-use crate::harness::{Dotlock, lacks_right};
+use crate::harness::{Dotlock, birth, lacks_right};
 use std::fs::File;
 use std::path::Path;
 #[cfg(unix)]
@@ -78,7 +78,7 @@ fn nothing_of_a_hostile_record_reaches_the_terminal() {
     dir.file("f", "old");
     let lock = dotlock::acquire(dir.join("f"), &dotlock::Policy::default()).unwrap();
     let meta = dir.join("f.lock").metadata().unwrap();
-    let birth = meta.created().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    let birth = birth(&dir.join("f.lock")).unwrap();
     for label in ["\\u001b[31mred\\u001b]0;title\\u0007", "a\\nb", "\\u202eback", "x"] {
         let label = if label == "x" { "x".repeat(12_000) } else { label.to_owned() };
         let record = format!(

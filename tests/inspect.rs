@@ -1,6 +1,6 @@
 //! `status` and `break-lock`: what an operator sees, and may do.
 
-use crate::harness::{Dir, Dotlock, Worker, has, lacks_right};
+use crate::harness::{Dir, Dotlock, Worker, birth, has, lacks_right};
 use serde_json::Value;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ fn acquired(dir: &Dir, life: &Value) {
     let lock = dir.join("f.lock");
     std::fs::OpenOptions::new().write(true).create_new(true).mode(0o1300).open(&lock).unwrap();
     let meta = lock.metadata().unwrap();
-    let birth = meta.created().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let birth = birth(&lock).unwrap();
     let record = serde_json::json!({
         "v": 1, "lock": { "number": meta.ino(), "birth": birth }, "pid": life["pid"], "program": "script",
         "user": "u", "host": "h", "since": "2026-01-02T03:04:05Z", "life": life,
@@ -251,7 +251,7 @@ fn what_git_noted_is_believed_no_more_than_it_deserves() {
     let mut dead = Command::new("true").spawn().unwrap();
     dead.wait().unwrap();
     // A note that survived a crash, then the lock of another.
-    let born = |path: PathBuf| path.metadata().unwrap().created().unwrap();
+    let born = |path: PathBuf| birth(&path).unwrap();
     let note = born(dir.file("index~pid.lock", format!("pid {}\n", dead.id())));
     // The clock of births ticks every few milliseconds only.
     while born(dir.file("index.lock", "")) == note {
@@ -286,7 +286,7 @@ fn looking_takes_no_lock_of_the_living() {
     let lock = dotlock::acquire(dir.join("g"), &dotlock::Policy::default()).unwrap();
     dir.file("h.lock", "");
     let mut traced =
-        Dotlock::new("strace", dir.path()).line("-f -e trace=flock,unlink,rename,openat -o trace");
+        Dotlock::new("strace", dir.path()).line("-f -e trace=/^(flock|unlink|rename|open) -o trace");
     traced.command.arg(env!("CARGO_BIN_EXE_dotlock"));
     let out = traced.line("status .").run();
     if out.stderr.contains("ptrace") {

@@ -1,6 +1,6 @@
 //! Locks of the dead.
 
-use crate::harness::{Dir, Running, Worker, arg, hear, holder, tell};
+use crate::harness::{Dir, Running, Worker, arg, birth, hear, holder, tell};
 use dotlock::Policy;
 use std::fs::OpenOptions;
 use std::time::Duration;
@@ -236,8 +236,9 @@ fn a_record_of_another_user_proves_nothing() {
     }
     let dir = Dir::new();
     dir.file("f", "old");
-    let meta = dir.file("f.lock", "theirs").metadata().unwrap();
-    let birth = meta.created().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let lock = dir.file("f.lock", "theirs");
+    let meta = lock.metadata().unwrap();
+    let birth = birth(&lock).unwrap();
     let record = serde_json::json!({
         "v": 1, "lock": { "number": meta.ino(), "birth": birth }, "pid": 1, "program": "p", "user": "u",
         "host": "h", "since": "s",

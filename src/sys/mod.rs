@@ -27,6 +27,13 @@ use std::time::{Duration, SystemTime};
 
 pub(crate) use fault::Op;
 
+/// What a program that lives for a moment gets its memory from: the system's
+/// allocator, unless that is slow to start.
+#[cfg(all(feature = "cli", target_env = "musl"))]
+pub use dlmalloc::GlobalDlmalloc as Allocator;
+#[cfg(not(all(feature = "cli", target_env = "musl")))]
+pub use std::alloc::System as Allocator;
+
 /// Which file a name or a descriptor leads to, as long as the system runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {

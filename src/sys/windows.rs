@@ -363,7 +363,7 @@ impl Watch {
         false
     }
 
-    pub fn sleep(&mut self, time: std::time::Duration) {
+    pub fn sleep(&mut self, time: Duration) {
         std::thread::sleep(time);
     }
 }

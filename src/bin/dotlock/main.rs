@@ -12,6 +12,9 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+#[global_allocator]
+static ALLOCATOR: dotlock::Allocator = dotlock::Allocator;
+
 fn main() -> ! {
     let cli = Cli::parse_words(arguments());
     dotlock::signal::limit_is_an_error();
