@@ -104,13 +104,15 @@ fn clean_up() {
     }
     let number = signal::noted().unwrap_or(signal::DEFAULT);
     let child = this_child();
-    if *child != 0 {
-        signal::pass_on(number, *child);
+    let to = *child;
+    if to != 0 {
+        signal::pass_on(number, to);
         let waited = ENDED.wait_timeout_while(child, GRACE, |child| *child != 0);
-        let (child, over) = waited.unwrap_or_else(PoisonError::into_inner);
-        // A shell loses a SIGINT that comes while it starts a program.
-        if over.timed_out() {
-            signal::pass_on(signal::DEFAULT, *child);
+        let over = waited.unwrap_or_else(PoisonError::into_inner).1;
+        // What is forked just as a signal comes may lose it, in a shell. A group
+        // keeps its number for as long as anything is in it.
+        if over.timed_out() || to < 0 {
+            signal::pass_on(signal::DEFAULT, to);
         }
     }
     dotlock::roll_back_all();
