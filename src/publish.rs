@@ -452,8 +452,8 @@ impl Draft {
             }
             (done, _) => done?,
         };
-        if let Some(backup) = &options.backup {
-            backup.prune(&target);
+        if let (Some(backup), Some(at)) = (&options.backup, &published.backup) {
+            backup.prune(&target, at);
         }
         made.keep(&target, options.commit.sync)?;
         Ok(Published { created: done.created, overwritten: done.overwritten, lost: done.lost, ..published })

@@ -67,6 +67,14 @@ fn old_content_is_kept_and_put_back() {
         write(&format!("--backup{bad}"), "no").fails(3, &["refused"]);
     }
     write("--keep 2", "no").fails(2, &["--backup=numbered"]);
+    // What only looks like a number is the user's own; after the last there is none.
+    for name in ["f.~01~", "f.~+2~", "f.~x~"] {
+        dir.file(name, "mine");
+    }
+    write("--backup=numbered --keep 1 -q", "7").ok();
+    assert_eq!(dir.names(), ["f", "f.bak", "f.orig", "f.~+2~", "f.~01~", "f.~6~", "f.~x~"],);
+    dir.file(&format!("f.~{}~", u64::MAX), "last");
+    write("--backup=numbered", "no").fails(1, &["cannot make a backup of"]);
     assert_eq!(dir.read("f"), "7");
     let dir = Dir::new();
     dir.file("f", "x");

@@ -152,18 +152,12 @@ fn ctrl_c_in_a_terminal_ends_an_update_once() {
     }
     let dir = Dir::new();
     dir.file("f", "old");
-    fifo(&dir, "gate");
-    let command = r#"trap "echo got >> log; exit 1" INT; echo ready >&2; read x < gate"#;
+    // It takes its time to tidy up, and is given it.
+    let command =
+        r#"trap "sleep .2; echo got >> log; exit 1" INT; echo ready >&2; while :; do sleep .1; done"#;
     let seen = terminal(&dir, &format!("dotlock update f -- sh -c '{command}'"), &[("ready", &[3])]);
     assert!(!seen.contains("failed"), "{seen:?}");
-    // It may have ended before its command has told of it.
-    let log = dir.join("log");
-    while !log.exists() {
-        std::thread::yield_now();
-    }
-    dir.dotlock().line("write -w 20s f").stdin("next").run().ok();
-    assert_eq!(dir.read("log"), "got\n");
-    assert_eq!(dir.names(), ["f", "gate", "log"]);
+    assert_eq!((dir.read("log").as_str(), dir.names()), ("got\n", vec!["f".to_owned(), "log".to_owned()]));
 }
 
 #[test]
@@ -259,6 +253,18 @@ fn what_a_validator_does_not_accept_is_not_written() {
     dir.dotlock().args(["write", "it's one", "--validate", "grep -q x {}"]).stdin("x").run().ok();
     dir.dotlock().args(["write", "plain", "--validate", "grep -q x '{}'"]).stdin("x").run().ok();
     assert_eq!(dir.names(), ["it's one", "plain"]);
+    // A name is no command, however the braces are quoted.
+    let name = "x; touch oops; #'\"$(touch oops)";
+    let write = |validate: &str| dir.dotlock().args(["write", name, "--validate", validate]).stdin("x").run();
+    for fine in
+        ["grep -q x {}", "grep -q x '{}'", "grep -q 'x' \"{}\"", "test \"$(cat {})\" = x || grep x {}"]
+    {
+        let out = write(fine);
+        assert!(out.code == 0 || fine.contains("\"$(cat") && out.code == 3, "{fine}: {out:?}");
+    }
+    write("sh -c 'grep -q x {}'").fails(3, &["within quotes"]);
+    write("grep -q x \"./{}\"").fails(3, &["within quotes"]);
+    assert_eq!(dir.names(), ["it's one", "plain", name]);
 }
 
 #[test]

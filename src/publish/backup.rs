@@ -49,7 +49,10 @@ impl Backup {
         let new = lock.stage()?.join("backup");
         let path = lock.target().path().to_owned();
         let failed = || Error::io("make a backup of", &path);
-        if overwritten || sys::hard_link(&path, &new).is_err() {
+        // In a sticky directory only its owner can remove a name of the file again.
+        let mine = sys::fstat(lock.staged()).map_err(failed())?.owner.0;
+        let may_undo = mine == 0 || mine == old.owner.0;
+        if overwritten || !may_undo || sys::hard_link(&path, &new).is_err() {
             copy(&path, &new, old, sync).map_err(failed())?;
         }
         let at = self.place(lock, &new)?;
@@ -67,18 +70,20 @@ impl Backup {
         loop {
             let at = lock.target().beside(format!(".~{next}~").as_ref())?;
             match lock.place(new, &at, false) {
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => next += 1,
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists && next < u64::MAX => next += 1,
                 done => return done.map(|()| at).map_err(failed()),
             }
         }
     }
 
     /// Removes numbered backups that are too many, the oldest first. What cannot
-    /// be removed now is one too many the next time, too.
-    pub(super) fn prune(&self, target: &Target) {
+    /// be removed now is one too many the next time, too. Those after `made` do not
+    /// count: the next one may still undo his.
+    pub(super) fn prune(&self, target: &Target, made: &Path) {
         let Backup::Numbered { keep: Some(keep) } = self else { return };
         let Ok(all) = numbered(target) else { return };
-        let many = all.len().saturating_sub((*keep).max(1) as usize);
+        let until = all.iter().position(|(_, path)| path == made).map_or(0, |at| at + 1);
+        let many = until.saturating_sub((*keep).max(1) as usize);
         for (_, path) in &all[..many] {
             let _ = sys::unlink(path);
         }
@@ -101,7 +106,9 @@ fn numbered(target: &Target) -> Result<Vec<(u64, PathBuf)>> {
     let base = target.path().file_name().unwrap_or_default().as_encoded_bytes();
     let number = |name: &OsStr| {
         let digits = name.as_encoded_bytes().strip_prefix(base)?.strip_prefix(b".~")?.strip_suffix(b"~")?;
-        std::str::from_utf8(digits).ok()?.parse().ok()
+        let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        // Not "+1" or "01": those are somebody's own.
+        (number.to_string().as_bytes() == digits).then_some(number)
     };
     let list = || -> io::Result<Vec<(u64, PathBuf)>> {
         let mut all = Vec::new();

@@ -8,11 +8,18 @@
 use dotlock::signal;
 use std::io;
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
 
 /// The command that runs for us, as a signal is passed on to it, or 0.
-static CHILD: AtomicI32 = AtomicI32::new(0);
+static CHILD: Mutex<i32> = Mutex::new(0);
+
+/// Tells of its end.
+static ENDED: Condvar = Condvar::new();
+
+/// So long a command may take to tidy up after a signal, before it is told to end
+/// at once.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Whether a command runs under our locks, to which signals are passed on. The
 /// hook keeps it to itself while it cleans up: nothing is started meanwhile.
@@ -46,11 +53,23 @@ pub fn arm() {
 /// makes of it. An ending signal that comes meanwhile ends us, and it with us.
 pub fn with_child<T>(command: &mut Command, work: impl FnOnce(&mut Child) -> T) -> io::Result<T> {
     arm();
+    // The hook waits until it is known which it is.
+    let mut known = this_child();
     let (mut child, to) = dotlock::spawn_for_us(command)?;
-    CHILD.store(to, Ordering::SeqCst);
+    *known = to;
+    drop(known);
     let done = work(&mut child);
-    CHILD.store(0, Ordering::SeqCst);
+    *this_child() = 0;
+    ENDED.notify_all();
+    // How it ended is not of interest then.
+    if signal::noted().is_some() {
+        clean_up();
+    }
     Ok(done)
+}
+
+fn this_child() -> MutexGuard<'static, i32> {
+    CHILD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Starts a command under our locks. Until [`over`], ending signals are passed on
@@ -84,9 +103,17 @@ fn clean_up() {
         return;
     }
     let number = signal::noted().unwrap_or(signal::DEFAULT);
-    let child = CHILD.load(Ordering::SeqCst);
-    if child != 0 {
-        signal::pass_on(number, child);
+    let child = this_child();
+    let to = *child;
+    if to != 0 {
+        signal::pass_on(number, to);
+        let waited = ENDED.wait_timeout_while(child, GRACE, |child| *child != 0);
+        let over = waited.unwrap_or_else(PoisonError::into_inner).1;
+        // What is forked just as a signal comes may lose it, in a shell. A group
+        // keeps its number for as long as anything is in it.
+        if over.timed_out() || to < 0 {
+            signal::pass_on(signal::DEFAULT, to);
+        }
     }
     dotlock::roll_back_all();
     signal::end_by(number);

@@ -112,7 +112,7 @@ fn validator(line: OsString) -> Validator {
         let text = line.to_string_lossy();
         let named = text.contains("{}");
         let line = match copy.to_str().filter(|_| named) {
-            Some(copy) => text.replace("{}", &dotlock::shell_word(copy)).into(),
+            Some(copy) => with_word(&text, copy)?.into(),
             None if named => return Err("its name is no UTF-8, so that no '{}' can stand for it".into()),
             None => line.clone(),
         };
@@ -129,6 +129,38 @@ fn validator(line: OsString) -> Validator {
             Err(e) => Err(format!("cannot run {text}: {e}")),
         }
     })
+}
+
+/// A line for the shell with `path` for every `{}`, which may have quotes of its
+/// own around it. Deeper within quotes a name could end these, and be obeyed.
+fn with_word(line: &str, path: &str) -> Result<String, String> {
+    let line = line.replace("'{}'", "{}").replace("\"{}\"", "{}");
+    let word = dotlock::shell_word(path);
+    let mut parts = line.split("{}");
+    let mut done = parts.next().unwrap_or_default().to_owned();
+    let mut before = done.clone();
+    for part in parts {
+        if word != path && is_in_quotes(&before) {
+            return Err(format!("{word} cannot stand for a '{{}}' that is within quotes with other text"));
+        }
+        done.extend([&word, part]);
+        before.push_str(part);
+    }
+    Ok(done)
+}
+
+/// Whether a shell that has read `text` is within quotes.
+fn is_in_quotes(text: &str) -> bool {
+    let (mut open, mut chars) = (None, text.chars());
+    while let Some(c) = chars.next() {
+        match (open, c) {
+            (None | Some('"'), '\\') => drop(chars.next()),
+            (None, '\'' | '"') => open = Some(c),
+            (Some(quote), c) if c == quote => open = None,
+            _ => {}
+        }
+    }
+    open.is_some()
 }
 
 /// Runs a command and gathers its output; its exit code if it fails.
