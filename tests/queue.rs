@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
 
 fn full() -> bool {
     std::env::var("CI_FULL").is_ok_and(|v| v == "1")
@@ -169,7 +168,8 @@ fn merge_patches_come_to_what_the_journal_says_in_order() {
     let (producers, entries) = (32, scaled(50, 6));
     let dir = Dir::new();
     let first = json!({ "z": 1, "count": { "all": 0 }, "a": [1, 2.50] });
-    dir.file("f.json", first.to_string().replace("2.5", "2.50"));
+    let text = first.to_string().replace("2.5", "2.50");
+    dir.file("f.json", &text);
     let target = Target::resolve(&dir.join("f.json")).unwrap();
     let how = Push { detached: true, ..Push::default() };
     std::thread::scope(|scope| {
@@ -192,7 +192,7 @@ fn merge_patches_come_to_what_the_journal_says_in_order() {
         }
     });
     let journal = std::fs::read(dir.join("f.json.queue")).unwrap();
-    let mut expected = first;
+    let mut expected: Value = serde_json::from_str(&text).unwrap();
     let all = payloads(&journal);
     assert_eq!(all.len(), producers * entries);
     all.iter().for_each(|p| merge(&mut expected, &serde_json::from_slice(p).unwrap()));
@@ -329,6 +329,23 @@ const ROWS: [(&str, &str, Before); 8] = [
     ("async", "append --async f", Before::Pending),
 ];
 
+/// Which mutation of a drain with one entry is the rename: killed there, it has done
+/// all but commit.
+fn last_step_before_the_rename() -> u32 {
+    static STEP: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    *STEP.get_or_init(|| {
+        let is_before = |n: &u32| {
+            let dir = Dir::new();
+            prepare(&dir, Before::Nothing);
+            dir.dotlock().line("append --async f").stdin("one\n").run().ok();
+            let fault = format!("kill@{n}");
+            let killed = dir.dotlock().line("queue drain f").env("DOTLOCK_FAULT", fault).run();
+            killed.code == 137 && dir.read("f") == "old\n"
+        };
+        (1..100).take_while(is_before).last().unwrap()
+    })
+}
+
 fn prepare(dir: &Dir, before: Before) {
     dir.file("f", "old\n");
     let push = |what: &str, text: &str| dir.dotlock().line(what).stdin(text).run().ok();
@@ -340,23 +357,10 @@ fn prepare(dir: &Dir, before: Before) {
         }
         Before::Aside => {
             push("append --async f", "one\n");
-            // Its last step but the rename.
-            for n in (1..40).rev() {
-                let fault = format!("kill@{n}");
-                let killed = dir.dotlock().line("queue drain f").env("DOTLOCK_FAULT", fault).run();
-                if killed.code == 137 && dir.join("f.queue.aside").exists() {
-                    break;
-                }
-                assert!(n > 1, "never aside");
-                if dir.read("f") != "old\n" {
-                    dir.file("f", "old\n");
-                    push("append --async f", "one\n");
-                }
-            }
-            if dir.read("f") != "old\n" {
-                // Killed right after it: settled below, by whoever comes.
-                assert_eq!(dir.read("f"), "old\none\n");
-            }
+            let fault = format!("kill@{}", last_step_before_the_rename());
+            let killed = dir.dotlock().line("queue drain f").env("DOTLOCK_FAULT", fault).run();
+            assert_eq!((killed.code, dir.read("f").as_str()), (137, "old\n"));
+            assert!(dir.join("f.queue.aside").exists() && dir.join("f.lock").exists());
             push("append --async f", "two\n");
         }
         Before::Bad => {
@@ -443,7 +447,7 @@ fn all_faults(rows: &[(&str, &str, Before)], faults: &[&str], git: bool) {
                 reached += 1;
                 assert!(reached < 200, "{} never completes", row.0);
             }
-            assert!(reached >= 6, "{} {fault}: only {reached} faults, is the hook there?", row.0);
+            assert!(reached >= 4, "{} {fault}: only {reached} faults, is the hook there?", row.0);
         }
     }
 }
