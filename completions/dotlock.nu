@@ -37,6 +37,38 @@ module completions {
     file: path                # The file to write; it need not exist
   ]
 
+  def "nu-complete dotlock append sync" [] {
+    [ "full" "data" "none" ]
+  }
+
+  # Append standard input to a file, whole, in order, through its write queue
+  export extern "dotlock append" [
+    --lines                   # Take each line for itself, as it comes; several go together
+    --batch: string           # With --lines, so many lines at most go together
+    --linger: string          # With --lines, wait so long at most for the next line to go together with
+    --async                   # Return when it is durable in the queue; it is written by the next command that writes what is pending
+    --max-pending: string     # While so many are pending, write them first
+    --sync: string@"nu-complete dotlock append sync" # What is to survive a power cut
+    --in-place                # Write behind FILE where it stands, rather than into a copy of it
+    --wait(-w): string        # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --timeout: string         # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --nonblock(-n)            # Do not wait: the same as --wait 0
+    --conflict-exit-code(-E): string # Exit with N when the lock was not free in time
+    --retries: string         # Try at most N times after the first; the earlier limit wins
+    --min-delay: string       # Shortest pause between tries, where nothing can wake us
+    --max-delay: string       # Longest pause between tries, where nothing can wake us
+    --stale-after: string     # Also remove a lock of which nothing can be proven, once it is this old
+    --no-break                # Do not remove locks, not even those whose owner is provably gone
+    --lock-file: path         # Use PATH as the lock; for a write it must be on the file system of FILE
+    --label: string           # Tell others TEXT about this holder
+    --token: string           # Work under a lock that 'acquire' has taken
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    file: path                # The file; it need not exist
+  ]
+
   # Hold the locks of files or directories while a command runs
   export extern "dotlock run" [
     --command(-c): string     # Run STRING in a shell ($SHELL, or sh); takes exactly one FILE
@@ -131,6 +163,90 @@ module completions {
     --help(-h)                # Print help (see more with '--help')
     --version(-V)             # Print version
     ...files: path            # What to wait for
+  ]
+
+  # Hand in changes of a file for one writer to apply, and look at what is pending
+  export extern "dotlock queue" [
+    --help(-h)                # Print help
+    --version(-V)             # Print version
+  ]
+
+  def "nu-complete dotlock queue push sync" [] {
+    [ "full" "data" "none" ]
+  }
+
+  # Hand in one change, from standard input
+  export extern "dotlock queue push" [
+    --append                  # Put it at the end; the default
+    --replace                 # Make it the whole content; of several in the queue only the last counts
+    --merge                   # It is a JSON merge patch (RFC 7396): an object whose members are set, or removed where they are null
+    --json-patch              # It is a JSON patch (RFC 6902): a list of operations, all or none
+    --async                   # Return when it is durable in the queue; it is written by the next command that writes what is pending
+    --max-pending: string     # While so many are pending, write them first
+    --sync: string@"nu-complete dotlock queue push sync" # What is to survive a power cut
+    --allow-empty             # Let a file become empty by --replace
+    --wait(-w): string        # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --timeout: string         # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --nonblock(-n)            # Do not wait: the same as --wait 0
+    --conflict-exit-code(-E): string # Exit with N when the lock was not free in time
+    --retries: string         # Try at most N times after the first; the earlier limit wins
+    --min-delay: string       # Shortest pause between tries, where nothing can wake us
+    --max-delay: string       # Longest pause between tries, where nothing can wake us
+    --stale-after: string     # Also remove a lock of which nothing can be proven, once it is this old
+    --no-break                # Do not remove locks, not even those whose owner is provably gone
+    --lock-file: path         # Use PATH as the lock; for a write it must be on the file system of FILE
+    --label: string           # Tell others TEXT about this holder
+    --token: string           # Work under a lock that 'acquire' has taken
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    file: path                # The file that is to be changed; it need not exist
+  ]
+
+  def "nu-complete dotlock queue drain sync" [] {
+    [ "full" "data" "none" ]
+  }
+
+  # Write what is pending, and return when nothing is
+  export extern "dotlock queue drain" [
+    --follow                  # Stay and write whatever comes, until a signal; then finish, and exit with 0
+    --debounce: string        # With --follow, write when nothing has come for TIME (or ten times TIME is over)
+    --sync: string@"nu-complete dotlock queue drain sync" # What is to survive a power cut
+    --json                    # Print what was done as one JSON document
+    --wait(-w): string        # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --timeout: string         # Wait at most TIME: 5s, 100ms, 1.5 (seconds), 2m, or 'forever'
+    --nonblock(-n)            # Do not wait: the same as --wait 0
+    --conflict-exit-code(-E): string # Exit with N when the lock was not free in time
+    --retries: string         # Try at most N times after the first; the earlier limit wins
+    --min-delay: string       # Shortest pause between tries, where nothing can wake us
+    --max-delay: string       # Longest pause between tries, where nothing can wake us
+    --stale-after: string     # Also remove a lock of which nothing can be proven, once it is this old
+    --no-break                # Do not remove locks, not even those whose owner is provably gone
+    --lock-file: path         # Use PATH as the lock; for a write it must be on the file system of FILE
+    --label: string           # Tell others TEXT about this holder
+    --token: string           # Work under a lock that 'acquire' has taken
+    --verbose(-v)             # Say when the lock is acquired and released
+    --quiet(-q)               # Say nothing but errors
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    file: path                # The file
+  ]
+
+  # Show what is pending, and who handed it in
+  export extern "dotlock queue list" [
+    --verify                  # Only look whether the queue is sound: exit with 1 if something is damaged
+    --json                    # Print one JSON document
+    --help(-h)                # Print help
+    --version(-V)             # Print version
+    file: path                # The file
+  ]
+
+  # Print the file as it will be when all that is pending is written
+  export extern "dotlock queue cat" [
+    --help(-h)                # Print help (see more with '--help')
+    --version(-V)             # Print version
+    file: path                # The file
   ]
 
   # Show locks: who holds them, whether he lives, and how that is known

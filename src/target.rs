@@ -245,7 +245,10 @@ fn check_name(path: &Path) -> Result<()> {
         return Err(Error::refused(path, "names like this are dotlock's own, or git's"));
     }
     if [ASIDE, REJECTED].iter().any(|end| bytes.ends_with(end.as_bytes())) {
-        return Err(Error::refused(path, "it belongs to the write queue of another file, which dotlock keeps"));
+        return Err(Error::refused(
+            path,
+            "it belongs to the write queue of another file, which dotlock keeps",
+        ));
     }
     if bytes.ends_with(QUEUE.as_bytes()) && is_journal(path) {
         let why = "it is a write queue of dotlock itself; name the file that it is for";

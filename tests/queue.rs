@@ -285,7 +285,9 @@ fn a_full_disk_is_told_to_the_producer_and_loses_nothing() {
     dir.dotlock().line("append --async disk/f").stdin("kept\n").run().ok();
     // Into the journal; into the target; and by one who has to wait.
     let big = "x".repeat(300 << 10);
-    for line in ["append --async disk/f", "append disk/f", "queue push --replace disk/f", "append --in-place disk/f"] {
+    for line in
+        ["append --async disk/f", "append disk/f", "queue push --replace disk/f", "append --in-place disk/f"]
+    {
         let out = dir.dotlock().line(line).stdin(&big).run();
         out.fails(1, &["No space left", "free some space"]);
     }
@@ -415,7 +417,11 @@ fn faulty(row: &(&str, &str, Before), fault: &str, n: u32, git: bool) -> bool {
     let order = ["old", "one", "two", "mine", "next"];
     let places: Vec<_> = text.lines().map(|l| order.iter().position(|o| *o == l)).collect();
     assert!(places.is_sorted() && !places.contains(&None), "{text:?} after {context}");
-    assert_eq!(before == Before::Bad || !kept.is_empty() && !git, before == Before::Bad, "{kept:?}, {context}");
+    assert_eq!(
+        before == Before::Bad || !kept.is_empty() && !git,
+        before == Before::Bad,
+        "{kept:?}, {context}"
+    );
     // Another fault may keep what is dealt with from being removed; a next one does.
     let leave = |n: &String| n != "f" && n != "f.queue.rejected" && !n.starts_with("f.broken-");
     if dir.names().iter().any(leave) {
@@ -472,6 +478,21 @@ fn git_between_a_death_and_the_next_drain_makes_nobody_guess() {
     if full() {
         all_faults(&ROWS, &["kill"], true);
     }
+}
+
+#[test]
+fn what_a_dead_drainer_leaves_is_shown_and_taken_up() {
+    let dir = Dir::new();
+    prepare(&dir, Before::Aside);
+    dir.dotlock().line("break-lock --discard --quiet f").run().ok();
+    let status = dir.dotlock().line("status f").run().ok().stdout;
+    assert!(status.contains("left over") && status.contains("f.queue.aside"), "{status}");
+    let list: Value =
+        serde_json::from_str(&dir.dotlock().line("queue list --json f").run().ok().stdout).unwrap();
+    let states: Vec<_> = list["entries"].as_array().unwrap().iter().map(|e| e["state"].clone()).collect();
+    assert_eq!(states, ["being written", "queued"]);
+    dir.dotlock().line("queue drain f").run().ok();
+    assert_eq!((dir.read("f").as_str(), dir.names()), ("old\none\ntwo\n", vec!["f".to_owned()]));
 }
 
 #[test]
@@ -540,10 +561,12 @@ fn a_bad_checksum_in_the_middle_stops_everything_and_moves_nothing() {
     for line in ["queue drain f", "append f", "queue cat f"] {
         let out = dir.dotlock().line(line).stdin("new\n").run();
         out.fails(1, &[&at, "bad checksum", "queue list --verify"]);
-        assert_eq!((dir.read("f").as_str(), std::fs::read(dir.join("f.queue")).unwrap()), ("old\n", bytes.clone()));
+        assert_eq!(
+            (dir.read("f").as_str(), std::fs::read(dir.join("f.queue")).unwrap()),
+            ("old\n", bytes.clone())
+        );
     }
-    let found: Value =
-        serde_json::from_str(&dir.dotlock().line("queue list --json f").run().stdout).unwrap();
+    let found: Value = serde_json::from_str(&dir.dotlock().line("queue list --json f").run().stdout).unwrap();
     assert_eq!((&found["damaged"], &found["pending"]), (&json!(true), &json!(1)));
     std::fs::rename(dir.join("f.queue"), dir.join("away")).unwrap();
     dir.dotlock().line("append f").stdin("new\n").run().ok();
@@ -604,8 +627,12 @@ fn one_who_waits_is_served_by_another() {
     while dotlock::pending(&target).unwrap().entries.is_empty() {
         std::thread::yield_now();
     }
-    let list: Value = serde_json::from_str(&dir.dotlock().line("queue list --json f").run().ok().stdout).unwrap();
-    assert_eq!((&list["pending"], &list["bytes"], &list["entries"][0]["kind"]), (&json!(1), &json!(4), &json!("append")));
+    let list: Value =
+        serde_json::from_str(&dir.dotlock().line("queue list --json f").run().ok().stdout).unwrap();
+    assert_eq!(
+        (&list["pending"], &list["bytes"], &list["entries"][0]["kind"]),
+        (&json!(1), &json!(4), &json!("append"))
+    );
     assert_eq!(list["entries"][0]["pid"], waiter.child.id());
     lock.roll_back();
     let out = waiter.end();
@@ -623,7 +650,11 @@ fn the_lock_is_one_and_the_same_for_all_kinds_of_writers() {
     dir.file("f", "[a]\n");
     let run = |line: String| move |n: usize| line.replace("{n}", &n.to_string());
     std::thread::scope(|scope| {
-        for (who, line) in [("append", "append -w 120 f"), ("place", "append --in-place -w 120 f"), ("drain", "append --async f")] {
+        for (who, line) in [
+            ("append", "append -w 120 f"),
+            ("place", "append --in-place -w 120 f"),
+            ("drain", "append --async f"),
+        ] {
             let dir = &dir;
             scope.spawn(move || {
                 for n in 0..rounds {
@@ -634,11 +665,16 @@ fn the_lock_is_one_and_the_same_for_all_kinds_of_writers() {
         let dir = &dir;
         scope.spawn(move || {
             for n in 0..rounds {
-                dotlock::update(dir.join("f"), &Policy::default().wait(None), &dotlock::PublishOptions::default(), |old| {
-                    let mut old = old.unwrap();
-                    old.extend(format!("# update {n}\n").into_bytes());
-                    Ok::<_, dotlock::Error>(old)
-                })
+                dotlock::update(
+                    dir.join("f"),
+                    &Policy::default().wait(None),
+                    &dotlock::PublishOptions::default(),
+                    |old| {
+                        let mut old = old.unwrap();
+                        old.extend(format!("# update {n}\n").into_bytes());
+                        Ok::<_, dotlock::Error>(old)
+                    },
+                )
                 .unwrap();
             }
         });
@@ -737,7 +773,10 @@ fn names_of_the_queue_are_no_targets_and_strangers_are_left_alone() {
     dir.dotlock().line("append --async f").stdin("one\n").run().ok();
     dir.dotlock().line("write f.queue").stdin("x").run().fails(3, &["write queue"]);
     // Somebody's own file of that name may be written, but is no queue.
-    dir.file("jobs.queue", "a file of mine, which is longer than the header of a journal would be: ".repeat(3));
+    dir.file(
+        "jobs.queue",
+        "a file of mine, which is longer than the header of a journal would be: ".repeat(3),
+    );
     let mine = dir.read("jobs.queue");
     dir.dotlock().line("append --async jobs").stdin("x\n").run().fails(3, &["not a write queue"]);
     assert_eq!(dir.read("jobs.queue"), mine);

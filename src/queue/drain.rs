@@ -1,9 +1,9 @@
 //! Draining: whoever has P sets the journal aside, makes all its entries into one
 //! new content, and commits that.
 
+use super::Entry;
 use super::apply::Content;
 use super::{PATIENCE, Push};
-use super::Entry;
 use crate::error::{Error, Result};
 use crate::journal::{self, Aside, Change, Frame, Journal, Name, Outcome, Stage};
 use crate::lock::Lock;

@@ -184,7 +184,8 @@ pub fn preview(target: &Target) -> Result<Option<Vec<u8>>> {
     let mut content = Content::new(old.unwrap_or_default());
     for (journal, _) in &journals {
         journal.check()?;
-        if let Outcome::Half(base) = journal.outcome(file.as_ref().and_then(|f| sys::fstat(f).ok()).as_ref()) {
+        if let Outcome::Half(base) = journal.outcome(file.as_ref().and_then(|f| sys::fstat(f).ok()).as_ref())
+        {
             content.cut(base as usize);
         }
         for frame in journal.entries(boot) {

@@ -189,7 +189,8 @@ mod the_queue {
     fn is_found(slip: Slip, setting: Setting) {
         let right = explore(&format!("without {slip:?}"), setting.clone());
         let setting = Setting { mistake: Some(slip), ..setting };
-        let checker = setting.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+        let checker =
+            setting.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
         let found = checker.discoveries();
         let wrong: Vec<_> = found.iter().filter(|(what, _)| !right.contains(*what)).collect();
         assert!(!wrong.is_empty(), "{slip:?} was not found in {} states", checker.unique_state_count());
@@ -202,7 +203,10 @@ mod the_queue {
     fn producers_drainers_writers_and_kills() {
         holds("2 pushers, drainer, 2 kills", Setting { kills: 2, ..of(&[Pusher, Pusher, Drainer]) });
         holds("pusher, async, writer, 2 kills", Setting { kills: 2, ..of(&[Pusher, Async, Writer]) });
-        holds("async, 2 drainers, writer, 1 kill", Setting { kills: 1, ..of(&[Async, Drainer, Drainer, Writer]) });
+        holds(
+            "async, 2 drainers, writer, 1 kill",
+            Setting { kills: 1, ..of(&[Async, Drainer, Drainer, Writer]) },
+        );
     }
 
     /// Only who is killed between the rename and the note, or whose P somebody has
@@ -229,7 +233,10 @@ mod the_queue {
         let all = Setting { kills: 2, ..of(&[Pusher, Pusher, Drainer, Drainer, Git]) };
         let found = explore("2 pushers, 2 drainers, git, 2 kills", all);
         assert!(found.is_subset(&BTreeSet::from([NOBODY_ASKED])), "{found:?}");
-        holds("2 pushers, async, drainer, 2 kills", Setting { kills: 2, ..of(&[Pusher, Pusher, Async, Drainer]) });
+        holds(
+            "2 pushers, async, drainer, 2 kills",
+            Setting { kills: 2, ..of(&[Pusher, Pusher, Async, Drainer]) },
+        );
     }
 
     #[test]
@@ -242,10 +249,17 @@ mod the_queue {
         let hand = Setting { kills: 1, hands: 1, ..of(&[Async, Drainer, Drainer, Git]) };
         is_found(Slip::NameClearedByBreakers, hand.clone());
         is_found(Slip::NumberAlone, hand);
-        is_found(Slip::NotedBeforeTheRename, Setting { kills: 1, hands: 1, ..of(&[Async, Drainer, Git, Drainer]) });
-        let spared = Setting { kills: 2, spares_the_note: true, ..of(&[Async, Drainer, Drainer, Git, Drainer]) };
+        is_found(
+            Slip::NotedBeforeTheRename,
+            Setting { kills: 1, hands: 1, ..of(&[Async, Drainer, Git, Drainer]) },
+        );
+        let spared =
+            Setting { kills: 2, spares_the_note: true, ..of(&[Async, Drainer, Drainer, Git, Drainer]) };
         is_found(Slip::NotSettledBeforeBreaking, spared);
-        is_found(Slip::NotSettledBeforeWriting, Setting { kills: 1, ..of(&[Async, Drainer, Writer, Drainer]) });
+        is_found(
+            Slip::NotSettledBeforeWriting,
+            Setting { kills: 1, ..of(&[Async, Drainer, Writer, Drainer]) },
+        );
         is_found(Slip::ToldBeforeTheCommit, Setting { kills: 1, ..of(&[Async, Drainer]) });
     }
 }

@@ -299,7 +299,11 @@ impl World {
                 if me.actor == Actor::Async { Pc::Acked } else { Pc::Wait }
             }
             Pc::Wait if self.is_done(&me) => {
-                if self.journals[me.mine.expect("pushed")].rejected { Pc::Refused } else { Pc::Acked }
+                if self.journals[me.mine.expect("pushed")].rejected {
+                    Pc::Refused
+                } else {
+                    Pc::Acked
+                }
             }
             Pc::Wait => Pc::TakeP,
 
@@ -528,9 +532,10 @@ impl World {
 
     /// It is in a journal that is at its path, and may still be written.
     fn is_pending(&self, i: Proc) -> bool {
-        [self.j, self.a].into_iter().flatten().any(|j| {
-            self.journals[j].stage == Stage::Pending && self.journals[j].entries.contains(&i)
-        })
+        [self.j, self.a]
+            .into_iter()
+            .flatten()
+            .any(|j| self.journals[j].stage == Stage::Pending && self.journals[j].entries.contains(&i))
     }
 }
 

@@ -112,7 +112,10 @@ impl HandIn<'_> {
             .map_err(|e| busy_or(e, self.wait.conflict_exit_code, self.held))?;
         let file = show(self.target.path());
         if done.torn > 0 && !self.tell.quiet {
-            say(format_args!("cut {} bytes off the queue of {file}: an entry that was never completed", done.torn));
+            say(format_args!(
+                "cut {} bytes off the queue of {file}: an entry that was never completed",
+                done.torn
+            ));
         }
         if self.tell.verbose {
             let (n, waited) = (done.entries, done.waited.as_secs_f64());
@@ -207,7 +210,8 @@ fn drain(args: &Drain) -> anyhow::Result<Exit> {
     };
     let done = if args.follow {
         // What may end it is looked for between two waits.
-        let policy = Policy::default().wait(SLICE).label(args.wait.label.clone()).under(held.tokens().to_vec());
+        let policy =
+            Policy::default().wait(SLICE).label(args.wait.label.clone()).under(held.tokens().to_vec());
         let mut told = false;
         let stop = || {
             told = told || dotlock::signal::take().is_some();
@@ -238,11 +242,15 @@ fn list(args: &List) -> anyhow::Result<Exit> {
     for finding in &pending.findings {
         match finding {
             Finding::Torn { at, bytes } => {
-                say(format_args!("{file}.queue ends with {bytes} bytes, from byte {at} on, of an entry that was never completed; the next push cuts them off"));
+                say(format_args!(
+                    "{file}.queue ends with {bytes} bytes, from byte {at} on, of an entry that was never completed; the next push cuts them off"
+                ));
             }
             Finding::Bad { aside, at } => {
                 let aside = if *aside { ".aside" } else { "" };
-                say(format_args!("{file}.queue{aside} has a bad checksum at byte {at}, and whole entries behind it; nothing is written until it is moved away"));
+                say(format_args!(
+                    "{file}.queue{aside} has a bad checksum at byte {at}, and whole entries behind it; nothing is written until it is moved away"
+                ));
             }
             _ => {}
         }
