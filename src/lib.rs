@@ -90,6 +90,59 @@
 //! ([`Lock::let_children_keep_it`]): who waits for P sleeps on that lock until the
 //! last of them has ended.
 //!
+//! # The queue
+//!
+//! Producers append *entries* to J, `<target>.queue`; whoever has P *drains* it:
+//! makes all its entries into one new content, and commits that. So any number of
+//! producers share one sync.
+//!
+//! *Push* ([`push`]): if nobody has P, take it, and write what is pending and our own
+//! entry behind it in one commit; no journal is needed. Else take J's kernel lock,
+//! look whether its path leads to it, cut off a torn tail, append one frame, let
+//! go. Then sleep until S is free, with all who wait so; woken, look into the
+//! journal whether the entry is *durable*, and if not, try to become the drainer.
+//!
+//! *Drain* ([`drain`]), having P: under J's kernel lock, its path checked, rename J
+//! to A, `<target>.queue.aside`, and keep that lock. Stage the new content. Write the
+//! *name* into A: which file the target is, and which one, P, it is about to
+//! become. Commit; right after the rename note *applied* in A; sync the directory;
+//! note *durable*, remove A; only then let S go. If there is an A already it
+//! comes first, alone: renaming J over it would lose it.
+//!
+//! *After a death* the target itself says whether A was committed: it is the file
+//! that the name announced (committed), or still the one that was there before (not).
+//! When it is neither, another has replaced it since, and *applied* tells. Every
+//! dotlock that has got P, or is about to break one, settles this first, as
+//! then the target can tell still. So only another program can take both signs away,
+//! and only if the drainer was killed between its rename and the note, some
+//! microseconds, or somebody removed its P by hand. Then nobody guesses: the entries
+//! go to `<target>.queue.rejected` with that reason. The absence of P would be no
+//! such sign: P can be removed by hand, as git advises; nor is P's number alone,
+//! which is given to others at once. `tests/model/queue.rs` finds what is lost by
+//! either.
+//!
+//! *What must be durable when.* An entry whose producer waits needs no sync in the
+//! journal: nobody was told that it is safe, and after the system has ended such
+//! entries are void (a frame holds the boot). So a power cut can leave the name
+//! unwritten, A with entries, and the target with the same, and none is written
+//! twice. An entry handed in with [`Push::detached`] was acknowledged when J was
+//! synced; a drainer syncs A once, after the name and before the commit, if it holds
+//! such a one, or where the system has no number for its boots. The removal of A
+//! may be undone by a power cut, as long as the target's rename is durable; the
+//! target then says that it was committed.
+//!
+//! *In place* ([`Push::in_place`]): the name says how long the target is, and is
+//! durable, with the entries and A's directory, before the first byte is
+//! written behind it. After a death whoever comes first completes that; a prefix of
+//! the entries, or zeros, is all that he overwrites.
+//!
+//! *A producer that fails* takes its entry back, so that it may hand it in again:
+//! under the journal's kernel lock, which a drainer of A has till he is done. Who
+//! is killed while he waits leaves it there: it is written once at most.
+//!
+//! Where kernel locks prove nothing (several machines), nothing is appended to a
+//! journal: every producer takes P and writes for himself.
+//!
 //! # Why it is safe
 //!
 //! - *Two holders*: both would have created P while the other's was there, which
@@ -118,6 +171,8 @@
 //! | while P is held | P with the mark or the stamp, S whole, torn, empty or lost | finds P without kernel lock: removes it |
 //! | while it hangs on a record | P with the second mark, S durable | finds the process gone or the lease over: removes it |
 //! | after the rename | the new target, perhaps stamped still; S; staged files | uses S, removes what its record names; the next write leaves the stamp behind |
+//! | while J is appended to | J with a torn tail | cuts it off |
+//! | while J is drained | A, named or not, and P as above | settles A by what the target is; the next drainer writes it, or removes it |
 //!
 //! Mark and stamp are part of P's own inode, so a power cut keeps or loses them
 //! with it. `tests/model` explores all of this: every order of system calls of
@@ -183,7 +238,8 @@
 //! protocol, `lock/acquire.rs` its first part and `lock/commit.rs` its last,
 //! `lock/stage.rs` what stands beside the target meanwhile, `lock/nested.rs` working under a
 //! lock, `lock/session.rs` locks that outlive their process, `token.rs` what
-//! names them; `gate.rs` is S; `wait.rs` the only waiting loop; `verdict.rs`
+//! names them; `queue.rs` hands entries in, `queue/drain.rs` writes them,
+//! `journal.rs` is J and `journal/aside.rs` A; `gate.rs` is S; `wait.rs` the only waiting loop; `verdict.rs`
 //! judges what stands at P; `owner.rs` is the record; `target.rs` the names;
 //! `evidence.rs` what is known of a lock, in words; `sys` the only door to the
 //! system. Each knows only those after it.

@@ -175,6 +175,10 @@ fn see_written(
     while !ticket.is_done() {
         let Some(lock) = acquire_unless(target, &left(), &|| ticket.is_done())? else { break };
         drain::round(lock, &[], boot, how, commits)?;
+        // `verdict` tells.
+        if ticket.is_gone() {
+            break;
+        }
     }
     Ok(())
 }
@@ -239,10 +243,14 @@ impl Ticket {
         }
     }
 
-    /// They are dealt with, durably; or their journal was removed by hand.
+    /// They are dealt with, durably.
     fn is_done(&self) -> bool {
         journal::stage_of(&self.look).is_ok_and(|s| s == Stage::Durable)
-            || sys::fstat(&self.look).is_ok_and(|s| s.links == 0)
+    }
+
+    /// Their journal has no name any more.
+    fn is_gone(&self) -> bool {
+        sys::fstat(&self.look).is_ok_and(|s| s.links == 0)
     }
 
     /// What became of them, once they are done.
@@ -266,7 +274,7 @@ impl Ticket {
     fn take_back(&self, target: &Target, error: Error) -> Result<()> {
         let end = Instant::now() + PATIENCE;
         let stays = |error| Error::Queued { target: target.path().to_owned(), source: Box::new(error) };
-        while !self.is_done() {
+        while !self.is_done() && !self.is_gone() {
             match Journal::open(target, false, Some(end)) {
                 Ok(Some(journal)) if journal.id() == self.id => {
                     return Err(if journal.withdraw(&self.places).is_ok() { error } else { stays(error) });

@@ -256,11 +256,17 @@ enum Part {
 }
 
 /// What may stand beside a lock, by what is put behind the target's name.
-const PARTS: [&str; 4] = ["~owner.lock", "~readers.lock", "~inner.lock", "~pid.lock"];
+/// A journal of the write queue is no part of a lock, but one that was set aside is
+/// what a drainer leaves that dies.
+const PARTS: [&str; 5] = ["~owner.lock", "~readers.lock", "~inner.lock", "~pid.lock", ASIDE];
+const ASIDE: &str = ".queue.aside";
 
 /// Whose file this is: the target's name, and whether it is the lock.
 fn classify(name: &OsStr) -> Option<(OsString, Part)> {
     let bytes = name.as_encoded_bytes();
+    if let Some(base) = bytes.strip_suffix(ASIDE.as_bytes()).filter(|b| !b.is_empty()) {
+        return Some((sys::cut_name(name, base.len()), Part::Other));
+    }
     let stem = bytes.strip_suffix(b".lock")?;
     for part in PARTS {
         if let Some(base) = bytes.strip_suffix(part.as_bytes()).filter(|b| !b.is_empty()) {
@@ -392,7 +398,8 @@ mod tests {
         for part in ["f~owner.lock", "f~readers.lock", "f~inner.lock", "f~pid.lock", "f~stage-1a.lock"] {
             assert_eq!(of(part), Some(("f".into(), false)), "{part}");
         }
-        for other in [".lock", "f", "f.lock2", "~owner.lock.x", "locks"] {
+        assert_eq!(of("f.queue.aside"), Some(("f".into(), false)));
+        for other in [".lock", "f", "f.queue", "f.lock2", "~owner.lock.x", "locks"] {
             assert_eq!(of(other), None, "{other}");
         }
         assert_eq!(of("~owner.lock"), Some(("~owner".into(), true)));

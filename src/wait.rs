@@ -296,7 +296,12 @@ impl<'a> Wait<'a> {
             }
             match busy {
                 Some(file) if sys::WAKES && self.policy.retries.is_none() => match self.sleep_on(&file)? {
-                    Some(true) if self.follows => {}
+                    // With all the others; nearly always it is done.
+                    Some(true) if self.follows => {
+                        if self.unless.is_some_and(|needless| needless()) {
+                            return Ok(Waited::Needless);
+                        }
+                    }
                     Some(true) => locked = Some(file),
                     Some(false) => last = true,
                     // Without a thread nothing would end the sleep at its deadline.

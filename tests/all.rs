@@ -27,6 +27,7 @@ mod kills;
 #[cfg(unix)]
 mod metadata;
 mod names;
+mod queue;
 #[cfg(unix)]
 mod readme;
 mod session;

@@ -416,7 +416,7 @@ mod tests {
     #[test]
     fn a_journal_inside_an_entry_is_not_taken_for_frames() {
         let inner = journal(&[b"x".to_vec()]);
-        let outer = journal(&[inner.clone()]);
+        let outer = journal(std::slice::from_ref(&inner));
         let torn = &outer[..outer.len() - 1];
         assert_eq!(scan(torn).tail, Tail::Torn(torn.len() - HEADER));
     }

@@ -194,7 +194,11 @@ fn acquire_if(
     let gate = match wait.until(|locked| enter(&entry, locked))? {
         Waited::Done(gate) => gate,
         Waited::TooLong => return Err(busy(target, look(), begun)),
-        Waited::Needless => return Ok(None),
+        Waited::Needless => {
+            // Another has S: there is nothing to clean up.
+            list().entries.retain(|e| !Arc::ptr_eq(e, &entry));
+            return Ok(None);
+        }
     };
     wait.is_head();
     // Where several machines see the file, kernel locks prove nothing.

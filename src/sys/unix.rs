@@ -469,11 +469,15 @@ pub(crate) fn open_to_change(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)
 }
 
-/// Lets go of `file`'s kernel lock; it can be read still.
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-pub(crate) fn keep_looking(file: File, _: &Path) -> io::Result<File> {
-    unlock(&file);
-    Ok(file)
+/// Lets go of the kernel lock of `file`, which is at `path`; what is returned can
+/// be read still.
+pub(crate) fn keep_looking(file: File, path: &Path) -> io::Result<File> {
+    match again(Op::Unlock, || fs4::FileExt::unlock(&file)) {
+        Ok(()) => Ok(file),
+        Err(e) if lacks_locks(&e) => Ok(file),
+        // Kept, it would lock ourselves out: closed, it is free as well.
+        Err(_) => open_to_look(path),
+    }
 }
 
 /// Blocks until nobody else has `file`'s kernel lock for himself (true), or `end`

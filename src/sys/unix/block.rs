@@ -2,8 +2,8 @@
 //! deadline, so a signal ends the call: SIGURG, as by default it is ignored, and
 //! a stray one harms nobody.
 
-use super::{fault, lacks_locks, signal};
-use crate::sys::Op;
+use super::{lacks_locks, signal};
+use crate::sys::{Op, again};
 use std::fs::File;
 use std::io;
 use std::sync::Once;
@@ -18,7 +18,7 @@ const REMINDER: Duration = Duration::from_millis(1);
 ///
 /// Nobody is left behind who could win the lock later.
 pub(crate) fn lock_until(file: &File, end: Option<Instant>, shared: bool) -> io::Result<bool> {
-    fault::at(Op::Lock)?;
+    again(Op::Lock, || Ok(()))?;
     let Some(end) = end else { return lock(file, shared, || false) };
     static ONCE: Once = Once::new();
     ONCE.call_once(|| signal::interrupt_on(libc::SIGURG));
