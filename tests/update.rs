@@ -356,6 +356,11 @@ fn what_an_editor_makes_of_a_copy_becomes_the_file() {
         dir.dotlock().args(["edit", "f", "--validate", "grep -q good {}"]).env("EDITOR", "sed -i s/new/bad/");
     out.run().fails(3, &["does not accept"]);
     assert_eq!((dir.read("f").as_str(), inode(), dir.names().len()), ("new\n", before, 2));
+    // What was edited outlives a stranger's change of the file.
+    edit("sh -c 'echo mine >> $1; echo other >> f' sh", "").fails(76, &["what was edited is in"]);
+    let kept = dir.names().into_iter().find(|n| n.starts_with("f.edited-")).unwrap();
+    assert_eq!((dir.read("f").as_str(), dir.read(&kept).as_str()), ("new\nother\n", "new\nmine\n"));
+    dir.file("f", "new\n");
     // Only with something in it a new file is made.
     let new = |editor: &str| dir.dotlock().line("edit g").env("EDITOR", editor).run();
     new("true").fails(0, &["is not made"]);

@@ -96,7 +96,15 @@ pub fn edit(args: &Edit) -> anyhow::Result<Exit> {
             say(format_args!("nothing was written into it, so {} is not made", show(target.path())));
             return Ok(Exit::Done);
         }
-        draft.take_file(&copy)?;
+        if let Err(error) = draft.take_file(&copy) {
+            // Somebody's work is not thrown away because another touched the file.
+            if matches!(error, Error::Lost { .. })
+                && let Ok(kept) = draft.keep_aside(&copy)
+            {
+                say(format_args!("what was edited is in {}", show(&kept)));
+            }
+            return Err(error.into());
+        }
         match draft.check() {
             Ok(()) => return tell(&draft.finish()?, &args.say, args.write.sync),
             Err(refused @ Error::Refused { .. }) if io::stdin().is_terminal() => match ask(&refused)? {
