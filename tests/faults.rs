@@ -331,3 +331,41 @@ fn a_gate_that_cannot_be_removed_speaks_for_no_lock_that_is_gone() {
     }
     assert!(left > 0, "it never happens");
 }
+
+/// Whoever removes it, right after the spooled input became the lock or later: it is
+/// made anew, or its loss is noticed.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_lock_that_is_removed_by_hand_at_any_step_costs_no_content() {
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+    let new = content(true);
+    let (mut anew, mut lost) = (0, 0);
+    for n in 1.. {
+        let dir = Dir::new();
+        dir.file("f", "old");
+        let write = dir.dotlock().line("write f --sync none").stdin(&new);
+        let mut write = write.env("DOTLOCK_FAULT", format!("stop@{n}")).start();
+        drop(write.stdin.take());
+        let pid = Pid::from_child(&write.child);
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        if !status.stopped() {
+            break;
+        }
+        let removed = std::fs::remove_file(dir.join("f.lock")).is_ok();
+        kill_process(pid, Signal::CONT).unwrap();
+        let outcome = write.end();
+        match (outcome.code, removed) {
+            (0, _) => {
+                anew += u32::from(removed);
+                assert!(dir.read("f") == new, "step {n}: {outcome:?}");
+            }
+            (76, true) => {
+                lost += 1;
+                assert_eq!(dir.read("f"), "old", "step {n}");
+            }
+            _ => panic!("step {n}: {outcome:?}"),
+        }
+        assert_eq!(dir.names(), ["f"], "step {n}: {outcome:?}");
+    }
+    assert!(anew > 0 && lost > 0, "{anew}, {lost}");
+}
