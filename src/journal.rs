@@ -14,7 +14,7 @@ pub use frame::Change;
 pub(crate) use frame::{Draft, Fate, Frame, HEADER, Header, Kind, LONGEST, Name, Stage, Tail};
 
 use crate::error::{Error, Result};
-use crate::sys::{self, FileId, Grip, Mark};
+use crate::sys::{self, FileId, Grip, Mark, Sync};
 use crate::target::Target;
 use crate::token::LockId;
 use frame::{BOOT_AT, FATE_AT};
@@ -223,12 +223,18 @@ impl Journal {
         mark(&self.file, places, Fate::Withdrawn).map_err(Error::io("take an entry back from", &self.path))
     }
 
-    /// Lets go of it, but keeps it in sight; and where it was made just now, whose
-    /// name is to be made durable.
-    pub fn watch(self) -> Result<(File, bool)> {
+    /// Lets go of it, but keeps it in sight; what was appended becomes as durable as
+    /// `how` says, which is told for itself, as the entries stand there already.
+    pub fn watch(self, how: Sync) -> Result<(File, Result<()>)> {
         let (fresh, path) = (self.fresh, self.path);
-        let look = sys::keep_looking(self.file, &path).map_err(Error::io("open", &path))?;
-        Ok((look, fresh))
+        let (look, synced) = sys::keep_looking(self.file, &path, how).map_err(Error::io("open", &path))?;
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let synced =
+            synced.map_err(Error::io("sync", &path)).and_then(|()| match fresh && how != Sync::None {
+                true => sys::sync_dir(dir).map_err(Error::io("sync", dir)),
+                false => Ok(()),
+            });
+        Ok((look, synced))
     }
 
     fn remove(&self) -> io::Result<()> {

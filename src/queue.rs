@@ -214,12 +214,9 @@ fn enter(
     done.torn += torn;
     let Appended::At(places) = appended else { return Ok(None) };
     let id = journal.id();
-    // Synced only when it is let go: those who sync at the same time share the work.
-    let (look, fresh) = journal.watch()?;
+    let (look, synced) = journal.watch(if how.detached { Sync::Data } else { Sync::None })?;
     let ticket = Ticket { look, id, places };
-    if how.detached
-        && let Err(error) = ticket.sync(target, fresh)
-    {
+    if let Err(error) = synced {
         ticket.take_back(target, error)?;
     }
     Ok(Some(ticket))
@@ -233,16 +230,6 @@ struct Ticket {
 }
 
 impl Ticket {
-    /// Makes them durable in the journal. The file is the same, should it be set
-    /// aside meanwhile; so is its content.
-    fn sync(&self, target: &Target, fresh: bool) -> Result<()> {
-        sys::sync_file(&self.look, Sync::Data).map_err(Error::io("sync", &target.queue_path()))?;
-        match fresh {
-            true => sys::sync_dir(target.dir()).map_err(Error::io("sync", target.dir())),
-            false => Ok(()),
-        }
-    }
-
     /// They are dealt with, durably.
     fn is_done(&self) -> bool {
         journal::stage_of(&self.look).is_ok_and(|s| s == Stage::Durable)

@@ -470,14 +470,20 @@ pub(crate) fn open_to_change(path: &Path) -> io::Result<File> {
 }
 
 /// Lets go of the kernel lock of `file`, which is at `path`; what is returned can
-/// be read still.
-pub(crate) fn keep_looking(file: File, path: &Path) -> io::Result<File> {
-    match again(Op::Unlock, || fs4::FileExt::unlock(&file)) {
-        Ok(()) => Ok(file),
-        Err(e) if lacks_locks(&e) => Ok(file),
+/// be read still. Then makes the content durable: those who do so at the same time
+/// share the work.
+pub(crate) fn keep_looking(file: File, path: &Path, how: Sync) -> io::Result<(File, io::Result<()>)> {
+    let file = match again(Op::Unlock, || fs4::FileExt::unlock(&file)) {
+        Ok(()) => file,
+        Err(e) if lacks_locks(&e) => file,
         // Kept, it would lock ourselves out: closed, it is free as well.
-        Err(_) => open_to_look(path),
-    }
+        Err(_) => {
+            let synced = sync_file(&file, how);
+            return Ok((open_to_look(path)?, synced));
+        }
+    };
+    let synced = sync_file(&file, how);
+    Ok((file, synced))
 }
 
 /// Blocks until nobody else has `file`'s kernel lock for himself (true), or `end`

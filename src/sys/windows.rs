@@ -484,14 +484,15 @@ pub(crate) fn open_to_change(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Lets go of the kernel lock of `file`, which is at `path`; what is returned can
-/// be read still.
-pub(crate) fn keep_looking(file: File, path: &Path) -> io::Result<File> {
+/// Makes the content of `file` durable, which takes the right to write, and lets go
+/// of its kernel lock; what is returned can be read still.
+pub(crate) fn keep_looking(file: File, path: &Path, how: Sync) -> io::Result<(File, io::Result<()>)> {
+    let synced = sync_file(&file, how);
     // Opened while it is locked: so it is the same file.
     let look = open_to_look(path)?;
     unlock(&file);
     drop(file);
-    Ok(look)
+    Ok((look, synced))
 }
 
 /// Nobody can wait for a sharing mode.
