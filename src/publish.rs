@@ -196,11 +196,11 @@ impl Draft {
         let mut draft = Draft { lock, made, options: options.clone(), bytes: 0, sha256: None, checked: None };
         if draft.options.refuse_hard_linked
             && let Some(old) = draft.see()?
-            && old.links > 1
+            && let names = old.links.saturating_sub(backup::names_of(target, &old))
+            && names > 1
         {
             let why = format!(
-                "it has {} names (hard links), and to replace it under this one would part them",
-                old.links
+                "it has {names} names (hard links), and to replace it under this one would part them"
             );
             return Err(Error::refused(target.path(), why));
         }
@@ -340,9 +340,14 @@ impl Draft {
     /// # Errors
     /// [`Error::Io`] if it cannot be moved.
     pub fn keep_aside(&self, path: &Path) -> Result<PathBuf> {
-        let kept = self.target().dated("edited");
-        sys::rename_new(path, &kept).map_err(Error::io("keep what was edited as", &kept))?;
-        Ok(kept)
+        let failed = || Error::io("keep what was edited in", path);
+        for kept in self.target().dated("edited") {
+            match sys::rename_new(path, &kept) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                done => return done.map(|()| kept).map_err(failed()),
+            }
+        }
+        Err(failed()(io::ErrorKind::AlreadyExists.into()))
     }
 
     fn is_staged(&mut self, bytes: io::Result<u64>, sha: Option<Sha256>) -> Result<()> {

@@ -165,12 +165,15 @@ impl Target {
         with_suffix(&self.path, suffix)
     }
 
-    /// A name beside it that tells what is kept there, and when it came about, to
-    /// the second.
-    pub(crate) fn dated(&self, what: &str) -> PathBuf {
+    /// Names beside it that tell what is kept there, and when that came about, to
+    /// the second: the first that is free is to be taken.
+    pub(crate) fn dated(&self, what: &'static str) -> impl Iterator<Item = PathBuf> {
         let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let time: String = time.chars().filter(|c| !"-:".contains(*c)).collect();
-        self.part(&format!(".{what}-{time}"))
+        // One letter fits behind the longest name.
+        let letters = ('a'..='z').map(String::from);
+        let more = std::iter::once(String::new()).chain(letters).chain((10..1000).map(|n| n.to_string()));
+        more.map(move |more| self.part(&format!(".{what}-{time}{more}")))
     }
 
     /// A file of the user's own beside it, with `suffix` behind its name.

@@ -172,18 +172,12 @@ impl Found {
         let path = target.lock_path();
         let failed = || Error::io("keep the content of", path);
         let Some(grip) = &self.grip else { return Err(failed()(io::ErrorKind::PermissionDenied.into())) };
-        let dated = target.dated("broken");
         if !sys::stat(path).is_ok_and(|s| s.id == self.verdict.id) {
             return Err(Error::refused(path, "another took the lock meanwhile; look again"));
         }
         self.remove_stage(target);
-        // Many may be broken in a second. One letter fits behind the longest name.
-        let letters = ('a'..='z').map(String::from);
-        let more = std::iter::once(String::new()).chain(letters).chain((10..1000).map(|n| n.to_string()));
-        for more in more {
-            let mut name = dated.as_os_str().to_owned();
-            name.push(more);
-            let name = PathBuf::from(name);
+        // Many may be broken in a second.
+        for name in target.dated("broken") {
             match sys::rename_new(path, &name) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {

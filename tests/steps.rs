@@ -141,6 +141,10 @@ fn hard_links_are_not_parted_if_that_is_refused() {
     assert_eq!((dir.read("f").as_str(), dir.names()), ("old", vec!["f".to_owned(), "g".to_owned()]));
     std::fs::remove_file(dir.join("g")).unwrap();
     dir.dotlock().line("write f --refuse-hardlinked").stdin("new").run().ok();
+    // A backup is a name of it until the rename: who dies in between leaves that.
+    std::fs::hard_link(dir.join("f"), dir.join("f.bak")).unwrap();
+    dir.dotlock().line("write f --refuse-hardlinked --backup").stdin("newer").run().ok();
+    assert_eq!((dir.read("f").as_str(), dir.read("f.bak").as_str()), ("newer", "new"));
 }
 
 #[test]

@@ -71,15 +71,26 @@ impl Drop for Parents {
 pub(super) struct Placed {
     pub at: PathBuf,
     /// Where that is now.
-    older: Option<PathBuf>,
+    older: Older,
+}
+
+/// What a staged file replaced when it was moved to its name.
+#[derive(Debug)]
+enum Older {
+    Nothing,
+    Kept(PathBuf),
+    /// There are no hard links, so it could not be kept: what replaced it stays, as
+    /// it has what the target had.
+    Gone,
 }
 
 impl Placed {
     /// Puts things back as they were.
     pub fn undo(&self) {
         let _ = match &self.older {
-            Some(older) => sys::rename(older, &self.at),
-            None => sys::unlink(&self.at),
+            Older::Kept(older) => sys::rename(older, &self.at),
+            Older::Nothing => sys::unlink(&self.at),
+            Older::Gone => Ok(()),
         };
     }
 }
@@ -111,19 +122,19 @@ impl Lock {
         let ended = |e: Error| io::Error::new(io::ErrorKind::Interrupted, e);
         not_ended(&list, self.target()).map_err(ended)?;
         let mut things = self.entry.things();
-        let mut older = None;
-        if over {
-            // Where there are no hard links it cannot be put back.
+        let older = if over {
             let kept = new.with_file_name("older");
-            match sys::hard_link(at, &kept) {
-                Ok(()) => older = Some(kept),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(_) => return sys::rename(new, at),
-            }
+            let older = match sys::hard_link(at, &kept) {
+                Ok(()) => Older::Kept(kept),
+                Err(_) if sys::stat(at).is_ok() => Older::Gone,
+                Err(_) => Older::Nothing,
+            };
             sys::rename(new, at)?;
+            older
         } else {
             sys::rename_new(new, at)?;
-        }
+            Older::Nothing
+        };
         things.placed = Some(Placed { at: at.to_owned(), older });
         Ok(())
     }

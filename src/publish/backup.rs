@@ -90,6 +90,15 @@ impl Backup {
     }
 }
 
+/// How many names of the file `old` are backups: one who died between his backup and
+/// his rename leaves such a name, and it is no other file's.
+pub(super) fn names_of(target: &Target, old: &Stat) -> u64 {
+    let simple = target.beside(Backup::SUFFIX.as_ref()).ok();
+    let numbered = numbered(target).unwrap_or_default().into_iter().map(|(_, path)| path);
+    let is_old = |path: &PathBuf| sys::stat(path).is_ok_and(|s| s.id == old.id);
+    numbered.chain(simple).filter(is_old).count() as u64
+}
+
 fn copy(from: &Path, to: &Path, like: &Stat, sync: Sync) -> io::Result<()> {
     let (old, new) = (sys::open_to_look(from)?, sys::create(to, 0o600)?);
     sys::copy_over(&old, &new)?;
