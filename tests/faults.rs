@@ -276,23 +276,10 @@ fn breaking_a_lock_loses_nothing_whatever_fails() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_leaves_everything_as_it_was() {
-    use crate::harness::lacks_right;
-    use std::process::Command;
+    use crate::harness::Mounted;
     let dir = Dir::new();
     let disk = dir.join("disk");
-    std::fs::create_dir(&disk).unwrap();
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=256k", "none"]).arg(&disk);
-    if !mount.output().is_ok_and(|o| o.status.success()) {
-        return lacks_right("mounting a small file system");
-    }
-    struct Mounted<'a>(&'a Path);
-    impl Drop for Mounted<'_> {
-        fn drop(&mut self) {
-            let _ = Command::new("umount").arg("-l").arg(self.0).status();
-        }
-    }
-    let _mounted = Mounted(&disk);
+    let Some(_mounted) = Mounted::disk("size=256k", &disk) else { return };
     std::fs::write(disk.join("f"), "old").unwrap();
     // Gathered in memory, spooled, and copied from a file.
     dir.file("src", "x".repeat(400 << 10));

@@ -405,6 +405,36 @@ const ROLES: &[(&str, fn())] = &[
     ("increment", super::storm::increment),
 ];
 
+/// Something that is mounted until this is dropped.
+#[cfg(target_os = "linux")]
+pub struct Mounted<'a>(&'a Path);
+
+#[cfg(target_os = "linux")]
+impl Mounted<'_> {
+    /// `mount ARGS FROM AT`; `None`, and said, if the system denies it.
+    pub fn new<'a>(args: &[&str], from: &Path, at: &'a Path) -> Option<Mounted<'a>> {
+        let done = Command::new("mount").args(args).arg(from).arg(at).output();
+        let mounted = done.is_ok_and(|o| o.status.success());
+        if !mounted {
+            lacks_right("mounting");
+        }
+        mounted.then_some(Mounted(at))
+    }
+
+    /// A small disk, at a directory that is made for it.
+    pub fn disk<'a>(size: &str, at: &'a Path) -> Option<Mounted<'a>> {
+        std::fs::create_dir(at).unwrap();
+        Mounted::new(&["-t", "tmpfs", "-o", size], Path::new("none"), at)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
 /// Skips a test that needs what is not here, unless skips are failures.
 #[must_use]
 pub fn has(program: &str) -> bool {

@@ -6,7 +6,6 @@ use crate::harness::{Dir, Dotlock, Outcome, has};
 use dotlock::{Change, Entry, Policy, Push, Target};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 fn full() -> bool {
@@ -264,23 +263,10 @@ fn a_follower_that_waits_a_little_writes_a_burst_in_a_few_commits() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_told_to_the_producer_and_loses_nothing() {
-    use crate::harness::lacks_right;
-    use std::process::Command;
+    use crate::harness::Mounted;
     let dir = Dir::new();
     let disk = dir.join("disk");
-    std::fs::create_dir(&disk).unwrap();
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=256k", "none"]).arg(&disk);
-    if !mount.output().is_ok_and(|o| o.status.success()) {
-        return lacks_right("mounting a small file system");
-    }
-    struct Mounted<'a>(&'a Path);
-    impl Drop for Mounted<'_> {
-        fn drop(&mut self) {
-            let _ = Command::new("umount").arg("-l").arg(self.0).status();
-        }
-    }
-    let _mounted = Mounted(&disk);
+    let Some(_mounted) = Mounted::disk("size=256k", &disk) else { return };
     std::fs::write(disk.join("f"), "old\n").unwrap();
     dir.dotlock().line("append --async disk/f").stdin("kept\n").run().ok();
     // Into the journal; into the target; and by one who has to wait.

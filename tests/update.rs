@@ -1,9 +1,8 @@
 //! Changing a file: `update`, `edit`, and the steps before a file is replaced.
 
-use crate::harness::{Dir, Dotlock, has, terminal};
+use crate::harness::{Dir, Dotlock, Mounted, has, terminal};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::process::Command;
 
 fn fifo(dir: &Dir, name: &str) {
@@ -283,36 +282,12 @@ fn a_backup_is_the_old_file_itself() {
     assert_eq!(dir.names(), ["f", "f.bak"]);
 }
 
-/// Something mounted, until this is dropped.
-struct Mounted<'a>(&'a Path);
-
-impl Mounted<'_> {
-    fn new<'a>(args: &[&str], from: &Path, at: &'a Path) -> Option<Mounted<'a>> {
-        let done = Command::new("mount").args(args).arg(from).arg(at).output();
-        match done.is_ok_and(|o| o.status.success()) {
-            true => Some(Mounted(at)),
-            false => {
-                crate::harness::lacks_right("mounting");
-                None
-            }
-        }
-    }
-}
-
-impl Drop for Mounted<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
-}
-
 #[test]
+#[cfg(target_os = "linux")]
 fn a_file_that_is_a_mount_point_is_written_into_only_if_that_is_asked_for() {
     let dir = Dir::new();
     let (disk, file) = (dir.join("disk"), dir.file("f", ""));
-    std::fs::create_dir(&disk).unwrap();
-    let Some(_disk) = Mounted::new(&["-t", "tmpfs", "-o", "size=64k"], Path::new("none"), &disk) else {
-        return;
-    };
+    let Some(_disk) = Mounted::disk("size=64k", &disk) else { return };
     let inside = dir.file("disk/inside", "old");
     let Some(_file) = Mounted::new(&["--bind"], &inside, &file) else { return };
     let write =

@@ -212,6 +212,15 @@ pub(crate) fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Re
     Ok(())
 }
 
+/// Replaces what is in a small file by `bytes`.
+pub(crate) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
+    if file.metadata()?.len() > 0 {
+        set_len(file, 0)?;
+        io::Seek::rewind(&mut &*file)?;
+    }
+    write_all(file, bytes)
+}
+
 /// Reads from `offset` until `bytes` is full or the file ends; how much it was.
 pub(crate) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut got = 0;
@@ -294,7 +303,7 @@ pub(crate) fn copy_over(from: &File, to: &File) -> io::Result<()> {
     io::Seek::rewind(&mut &*from)?;
     io::Seek::rewind(&mut &*to)?;
     let copied = copy(from, to, |_| Ok(()))?;
-    again(Op::Truncate, || to.set_len(copied))
+    set_len(to, copied)
 }
 
 /// How much is copied inside the kernel between two calls of `seen`.

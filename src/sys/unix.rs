@@ -273,15 +273,6 @@ pub(crate) fn unlink(path: &Path) -> io::Result<()> {
     again(Op::Unlink, || std::fs::remove_file(path))
 }
 
-/// Replaces what is in a small file by `bytes`.
-pub(crate) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
-    if file.metadata()?.len() > 0 {
-        again(Op::Truncate, || file.set_len(0))?;
-        io::Seek::rewind(&mut &*file)?;
-    }
-    super::write_all(file, bytes)
-}
-
 /// Makes the content of `file` durable.
 pub(crate) fn sync_file(file: &File, how: Sync) -> io::Result<()> {
     match how {

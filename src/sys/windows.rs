@@ -308,15 +308,6 @@ fn patiently(path: &Path, mut call: impl FnMut() -> io::Result<()>) -> io::Resul
     }
 }
 
-/// Replaces what is in a small file by `bytes`.
-pub(crate) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
-    if file.metadata()?.len() > 0 {
-        again(Op::Truncate, || file.set_len(0))?;
-        io::Seek::rewind(&mut &*file)?;
-    }
-    super::write_all(file, bytes)
-}
-
 /// Makes the content of `file` durable. There is one call for it, which writes
 /// out everything.
 pub(crate) fn sync_file(file: &File, how: Sync) -> io::Result<()> {

@@ -8,11 +8,11 @@ pub mod queue;
 pub mod update;
 pub mod write;
 
-use crate::cli::{TellArgs, WaitArgs};
+use crate::cli::{SyncArg, TellArgs, WaitArgs};
 use crate::exit::{Exit, WithExit};
 use crate::{interrupt, say};
 use anyhow::Context;
-use dotlock::{Error, Event, Policy, Target};
+use dotlock::{Error, Event, Policy, Sync, Target};
 use held::Held;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -103,6 +103,15 @@ fn with_path(words: &[OsString], path: &Path) -> Command {
 fn print(document: &serde_json::Value) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{document}").and_then(|()| out.flush()).context("cannot print")
+}
+
+/// How durable a write is to be.
+fn sync(arg: SyncArg) -> Sync {
+    match arg {
+        SyncArg::Full => Sync::Full,
+        SyncArg::Data => Sync::Data,
+        SyncArg::None => Sync::None,
+    }
 }
 
 fn target(file: &Path, wait: &WaitArgs) -> dotlock::Result<Target> {

@@ -1,12 +1,12 @@
 //! The write queue: producers, the one who writes, and a look at what is pending.
 
-use super::{Held, busy_or, policy, print, target};
-use crate::cli::{Append, Drain, List, Push, Queue, QueueCommand, SyncArg, TellArgs, WaitArgs};
+use super::{Held, busy_or, policy, print, sync, target};
+use crate::cli::{Append, Drain, List, Push, Queue, QueueCommand, TellArgs, WaitArgs};
 use crate::exit::Exit;
 use crate::{interrupt, say};
 use anyhow::Context;
 use comfy_table::{ContentArrangement, Table, presets};
-use dotlock::{Change, Drained, Entry, Error, Finding, Pending, Policy, Pushed, Queued, Sync, Target, show};
+use dotlock::{Change, Drained, Entry, Error, Finding, Pending, Policy, Pushed, Queued, Target, show};
 use serde_json::json;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::Path;
@@ -71,14 +71,6 @@ fn how(args: &crate::cli::HandInArgs, wait: &WaitArgs) -> dotlock::Push {
         sync: sync(args.sync),
         label: wait.label.clone(),
         ..dotlock::Push::default()
-    }
-}
-
-fn sync(arg: SyncArg) -> Sync {
-    match arg {
-        SyncArg::Full => Sync::Full,
-        SyncArg::Data => Sync::Data,
-        SyncArg::None => Sync::None,
     }
 }
 

@@ -1,14 +1,14 @@
 //! Commands that replace a file: by input, or by a backup. What they share with
 //! those that change one.
 
-use super::{Held, busy_or, cannot_run, policy, print, target, with_path};
+use super::{Held, busy_or, cannot_run, policy, print, sync, target, with_path};
 use crate::cli::{LockedWrite, Restore, SayArgs, SyncArg, WriteArgs};
 use crate::exit::{Exit, WithExit};
 use crate::{interrupt, progress, say};
 use anyhow::Context;
 use dotlock::{
-    Backup, CommitOptions, Gatherer, Input, Policy, Progress, PublishOptions, Published, Purpose, Sync,
-    Target, Validator, show,
+    Backup, CommitOptions, Gatherer, Input, Policy, Progress, PublishOptions, Published, Purpose, Target,
+    Validator, show,
 };
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -79,11 +79,6 @@ fn with_validator(policy: Policy, write: &WriteArgs) -> Policy {
 
 /// What the options describe.
 pub fn options(write: &WriteArgs, say: &SayArgs) -> anyhow::Result<PublishOptions> {
-    let sync = match write.sync {
-        SyncArg::Full => Sync::Full,
-        SyncArg::Data => Sync::Data,
-        SyncArg::None => Sync::None,
-    };
     let backup = match write.backup.as_deref() {
         Some(how) if how == "numbered" => Some(Backup::Numbered { keep: write.keep }),
         _ if write.keep.is_some() => {
@@ -93,7 +88,7 @@ pub fn options(write: &WriteArgs, say: &SayArgs) -> anyhow::Result<PublishOption
         None => write.overwrite.then(|| Backup::Suffix(Backup::SUFFIX.into())),
     };
     Ok(PublishOptions {
-        commit: CommitOptions { sync, mode: write.mode, overwrite: write.overwrite },
+        commit: CommitOptions { sync: sync(write.sync), mode: write.mode, overwrite: write.overwrite },
         allow_empty: write.allow_empty,
         parents: write.parents,
         hash: say.json,
