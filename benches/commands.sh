@@ -3,7 +3,7 @@
 #     cargo build --release && benches/commands.sh [DIRECTORY]
 # DIRECTORY is on the file system to measure (default: the temporary one). What is
 # not installed (flock, sponge, git) is left out. DOTLOCK is the program to measure.
-# Look at the ratios: times of single runs are the machine's as much as the program's.
+# hyperfine takes the start of the shell off. Look at the ratios: times of single runs are the machine's as much as the program's.
 set -eu
 dotlock=${DOTLOCK:-$(cd "$(dirname "$0")/.." && pwd)/target/release/dotlock}
 [ -x "$dotlock" ] || { echo "build it first: cargo build --release" >&2; exit 1; }
@@ -29,24 +29,24 @@ compare() {
         if command -v "$needs" >/dev/null; then set -- "$@" "$line"; fi
     done
     # shellcheck disable=SC2086
-    hyperfine --shell=none $options "$@" 2>/dev/null
+    hyperfine $options "$@" 2>/dev/null
 }
 
-compare "4 KiB, not synced" --warmup 20 --runs 300 --input in -- \
-    "$dotlock" "$dotlock write --sync none f" \
-    flock "flock f.lck sh -c 'cat >f.tmp && mv f.tmp f'" \
-    sponge "sponge f" \
+compare "4 KiB, not synced" --warmup 20 --runs 300 -- \
+    "$dotlock" "$dotlock write --sync none f <in" \
+    flock "flock f.lck sh -c 'cat >f.tmp && mv f.tmp f' <in" \
+    sponge "sponge f <in" \
     git "git config -f config b.v x"
-compare "4 KiB, durable" --warmup 5 --runs 50 --input in -- \
-    "$dotlock" "$dotlock write f" \
-    flock "flock f.lck sh -c 'cat >f.tmp && sync f.tmp && mv f.tmp f && sync .'"
+compare "4 KiB, durable" --warmup 5 --runs 50 -- \
+    "$dotlock" "$dotlock write f <in" \
+    flock "flock f.lck sh -c 'cat >f.tmp && sync f.tmp && mv f.tmp f && sync .' <in"
 compare "a command under the lock" --warmup 20 --runs 300 -- \
     "$dotlock" "$dotlock run f -- true" \
     flock "flock f.lck true"
 compare "100 MiB by a pipe, not synced" --warmup 1 --runs 10 -- \
-    "$dotlock" "sh -c 'cat big | $dotlock write --sync none f'" \
-    flock "sh -c 'cat big | flock f.lck sh -c \"cat >f.tmp && mv f.tmp f\"'" \
-    sponge "sh -c 'cat big | sponge f'"
+    "$dotlock" "cat big | $dotlock write --sync none f" \
+    flock "cat big | flock f.lck sh -c 'cat >f.tmp && mv f.tmp f'" \
+    sponge "cat big | sponge f"
 compare "100 MiB from a file, not synced" --warmup 1 --runs 10 -- \
     "$dotlock" "$dotlock write --sync none --from big f" \
     cp "cp big f"

@@ -1,6 +1,8 @@
 //! Locks of the dead.
 
-use crate::harness::{Dir, Running, Worker, arg, birth, hear, holder, tell};
+#[cfg(unix)]
+use crate::harness::birth;
+use crate::harness::{Dir, Running, Worker, arg, hear, holder, tell};
 use dotlock::Policy;
 use std::fs::OpenOptions;
 use std::time::Duration;
