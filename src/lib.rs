@@ -102,7 +102,7 @@
 //! go. Then sleep until S is free, with all who wait so; woken, look into the
 //! journal whether the entry is *durable*, and if not, try to become the drainer.
 //!
-//! *Drain* ([`drain`]), having P: under J's kernel lock, its path checked, rename J
+//! *Drain* ([`drain()`]), having P: under J's kernel lock, its path checked, rename J
 //! to A, `<target>.queue.aside`, and keep that lock. Stage the new content. Write the
 //! *name* into A: which file the target is, and which one, P, it is about to
 //! become. Commit; right after the rename note *applied* in A; sync the directory;

@@ -336,7 +336,7 @@ pub fn drain(target: &Target, policy: &Policy, how: &Push) -> Result<Drained> {
 /// ten times that long. `tell` is told of every time that it wrote.
 ///
 /// # Errors
-/// As [`drain`], but a lock that is not free in time is waited for again.
+/// As [`drain()`], but a lock that is not free in time is waited for again.
 pub fn follow(
     target: &Target,
     policy: &Policy,

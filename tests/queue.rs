@@ -64,7 +64,7 @@ fn what_many_producers_append_is_there_once_and_in_order() {
             let dir = &dir;
             scope.spawn(move || {
                 for n in 0..entries {
-                    dir.dotlock().line("append -w 300 f").stdin(line(p, n)).run().ok();
+                    dir.dotlock().line("append -q -w 300 f").stdin(line(p, n)).run().ok();
                 }
             });
         }
@@ -215,7 +215,7 @@ fn each_its_own_key_by_many_processes_at_once() {
             scope.spawn(move || {
                 for n in 1..=entries {
                     let patch = json!({ format!("w{p}"): n, "counts": { format!("w{p}"): n } });
-                    let push = dir.dotlock().line("queue push --merge -w 300 f");
+                    let push = dir.dotlock().line("queue push --merge -q -w 300 f");
                     push.stdin(patch.to_string()).run().ok();
                 }
             });
@@ -637,8 +637,8 @@ fn the_lock_is_one_and_the_same_for_all_kinds_of_writers() {
     let run = |line: String| move |n: usize| line.replace("{n}", &n.to_string());
     std::thread::scope(|scope| {
         for (who, line) in [
-            ("append", "append -w 120 f"),
-            ("place", "append --in-place -w 120 f"),
+            ("append", "append -q -w 120 f"),
+            ("place", "append --in-place -q -w 120 f"),
             ("drain", "append --async f"),
         ] {
             let dir = &dir;

@@ -102,6 +102,12 @@ pub(super) fn round(lock: Lock, own: &[Entry], boot: u64, how: &Push, commits: &
                 batch.finish()?;
             }
         }
+        // Some systems keep the name while a producer has it open to look, perhaps
+        // ourselves: he is done, and about to close it.
+        if sys::stat(&target.aside_path()).is_ok() {
+            lock.roll_back();
+            return Ok(Round::Before(drained));
+        }
     };
     let own = if more { &[] } else { own };
     let refused = write(lock, &target, batch, own, boot, how, &mut drained)?;
