@@ -26,11 +26,12 @@ pub(crate) struct Gate {
     has_old_record: bool,
 }
 
-/// One try at the gate. `locked` is S, whose kernel lock was waited for.
+/// One try at the gate. `locked` is S, whose kernel lock was waited for. Whoever is
+/// to be `announced` wants to be the next to have it, and finds it in place.
 ///
 /// `Done(None)`: another user's S, which cannot be opened, is in the way. The
 /// queue's order and the record are lost then, not the exclusion.
-pub(crate) fn enter(target: &Target, locked: Option<File>) -> Result<Try<Option<Gate>>> {
+pub(crate) fn enter(target: &Target, locked: Option<File>, announced: bool) -> Result<Try<Option<Gate>>> {
     let path = target.gate_path();
     let (file, fresh) = match locked {
         Some(file) => (file, false),
@@ -40,7 +41,7 @@ pub(crate) fn enter(target: &Target, locked: Option<File>) -> Result<Try<Option<
             Ok(Grip::Taken(file)) => (file, false),
             Ok(Grip::Busy(file)) => {
                 // Elsewhere the two kinds of kernel locks may be one.
-                if let Some(file) = file.as_ref().filter(|_| sys::is_local(target.lock_dir())) {
+                if let Some(file) = file.as_ref().filter(|_| announced && sys::is_local(target.lock_dir())) {
                     sys::announce(file);
                 }
                 return Ok(Try::Busy(file));
@@ -198,7 +199,7 @@ impl Gate {
 pub(crate) fn sweep(target: &Target) {
     // Not through `enter`, which would create it.
     if let Ok(Grip::Taken(file)) = sys::open_lock(target.gate_path(), false)
-        && let Ok(Try::Done(Some(gate))) = enter(target, Some(file))
+        && let Ok(Try::Done(Some(gate))) = enter(target, Some(file), false)
     {
         gate.leave(target);
     }

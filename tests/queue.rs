@@ -77,6 +77,20 @@ fn what_many_producers_append_is_there_once_and_in_order() {
 }
 
 #[test]
+fn the_last_of_a_burst_leaves_nothing_behind() {
+    let dir = Dir::new();
+    for burst in 0..20 {
+        let runs: Vec<_> =
+            (0..8).map(|p| dir.dotlock().line("append -q f").stdin(line(p, burst)).start()).collect();
+        for run in runs {
+            run.end().ok();
+        }
+        assert_eq!(dir.names(), ["f"], "after burst {burst}");
+    }
+    assert_eq!(dir.read("f").lines().count(), 160);
+}
+
+#[test]
 fn producers_and_drainers_who_are_killed_lose_and_repeat_nothing() {
     let (producers, kills) = (scaled(24, 12), scaled(300, 40));
     let dir = Dir::new();

@@ -191,14 +191,10 @@ fn acquire_if(
     enlist(&entry)?;
     let armed = Armed(Arc::clone(&entry));
 
-    let gate = match wait.until(|locked| enter(&entry, locked))? {
+    let gate = match wait.until(|locked| enter(&entry, locked, unless.is_none()))? {
         Waited::Done(gate) => gate,
         Waited::TooLong => return Err(busy(target, look(), begun)),
-        Waited::Needless => {
-            // Another has S: there is nothing to clean up.
-            list().entries.retain(|e| !Arc::ptr_eq(e, &entry));
-            return Ok(None);
-        }
+        Waited::Needless => return Ok(None),
     };
     wait.is_head();
     // Where several machines see the file, kernel locks prove nothing.
@@ -261,9 +257,9 @@ fn enlist(entry: &Arc<Entry>) -> Result<()> {
 }
 
 /// One try at the gate.
-fn enter(entry: &Entry, locked: Option<File>) -> Result<Try<Option<Arc<Gate>>>> {
+fn enter(entry: &Entry, locked: Option<File>, announced: bool) -> Result<Try<Option<Arc<Gate>>>> {
     let mut things = entry.making()?;
-    Ok(match gate::enter(&entry.target, locked)? {
+    Ok(match gate::enter(&entry.target, locked, announced)? {
         Try::Done(gate) => {
             things.gate = gate.map(Arc::new);
             Try::Done(things.gate.clone())
