@@ -80,11 +80,12 @@ fn what_many_producers_append_is_there_once_and_in_order() {
 fn the_last_of_a_burst_leaves_nothing_behind() {
     let dir = Dir::new();
     for burst in 0..20 {
-        let runs: Vec<_> =
-            (0..8).map(|p| dir.dotlock().line("append -q f").stdin(line(p, burst)).start()).collect();
-        for run in runs {
-            run.end().ok();
-        }
+        std::thread::scope(|scope| {
+            for p in 0..8 {
+                let append = dir.dotlock().line("append -q f").stdin(line(p, burst));
+                scope.spawn(move || append.run().ok());
+            }
+        });
         assert_eq!(dir.names(), ["f"], "after burst {burst}");
     }
     assert_eq!(dir.read("f").lines().count(), 160);
