@@ -1,6 +1,6 @@
 //! Changing a file: `update`, `edit`, and the steps before a file is replaced.
 
-use crate::harness::{Dir, Dotlock, Mounted, has, terminal};
+use crate::harness::{Dir, Dotlock, has, terminal};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
@@ -285,6 +285,7 @@ fn a_backup_is_the_old_file_itself() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_file_that_is_a_mount_point_is_written_into_only_if_that_is_asked_for() {
+    use crate::harness::Mounted;
     let dir = Dir::new();
     let (disk, file) = (dir.join("disk"), dir.file("f", ""));
     let Some(_disk) = Mounted::disk("size=64k", &disk) else { return };
