@@ -175,36 +175,30 @@ impl Host {
 }
 
 /// Writes all of `bytes` at the file's position.
-pub(crate) fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let most = match fault::at(Op::Write) {
-            Ok(()) => bytes.len(),
-            Err(e) if fault::is_short(&e) => bytes.len().div_ceil(2),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e),
-        };
-        match file.write(&bytes[..most]) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => bytes = &bytes[n..],
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
+pub(crate) fn write_all(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    write_pieces(bytes, |piece, _| file.write(piece))
 }
 
 /// Writes all of `bytes` at `offset`, whatever the file's position.
-pub(crate) fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
+pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    write_pieces(bytes, |piece, done| write_some(file, piece, offset + done))
+}
+
+/// Calls `write` with what is left of `bytes`, and how much is not, until all is
+/// written.
+fn write_pieces(bytes: &[u8], mut write: impl FnMut(&[u8], u64) -> io::Result<usize>) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        let left = &bytes[done..];
         let most = match fault::at(Op::Write) {
-            Ok(()) => bytes.len(),
-            Err(e) if fault::is_short(&e) => bytes.len().div_ceil(2),
+            Ok(()) => left.len(),
+            Err(e) if fault::is_short(&e) => left.len().div_ceil(2),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(e) => return Err(e),
         };
-        match write_some(file, &bytes[..most], offset) {
+        match write(&left[..most], done as u64) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => (bytes, offset) = (&bytes[n..], offset + n as u64),
+            Ok(n) => done += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }

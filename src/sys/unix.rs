@@ -2,6 +2,7 @@
 
 mod block;
 mod child;
+mod local;
 mod metadata;
 mod process;
 mod processes;
@@ -13,6 +14,7 @@ pub(crate) use block::{announce, is_awaited};
 pub use child::exit_code;
 pub use child::{EDITOR, posix_shell, shell, spawn, spawn_for_us, wait_for};
 pub(crate) use child::{let_children_inherit, read_output};
+pub(crate) use local::is_local;
 pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
 pub(crate) use process::{boot, host_name, is_ancestor, is_running, presence, program_of, this_host};
 pub(crate) use processes::{KNOWS_OPENERS, LockTable, has_open, open_in};
@@ -166,46 +168,6 @@ pub(crate) fn unlock(file: &File) {
 fn lacks_locks(error: &io::Error) -> bool {
     let Some(errno) = Errno::from_io_error(error) else { return false };
     [Errno::NOLCK, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS].contains(&errno)
-}
-
-/// Whether `path` is on a file system that only this machine mounts, and that
-/// has kernel locks. A list of types that are known decides; all else counts
-/// as shared.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn is_local(path: &Path) -> bool {
-    // Magic numbers from statfs(2) and linux/magic.h: ext2-4, xfs, btrfs,
-    // tmpfs, ramfs, overlayfs, f2fs, zfs, bcachefs, jfs, nilfs2, reiserfs,
-    // vfat, exfat, ntfs3, ecryptfs, minix, udf, hfs, hfs+.
-    const LOCAL: [u32; 21] = [
-        0xEF53,
-        0x5846_5342,
-        0x9123_683E,
-        0x0102_1994,
-        0x8584_58F6,
-        0x794C_7630,
-        0xF2F5_2010,
-        0x2FC1_2FC1,
-        0xCA45_1A4E,
-        0x3153_464A,
-        0x3434,
-        0x5265_4973,
-        0x4D44,
-        0x2011_BAB0,
-        0x7366_746E,
-        0xF15F,
-        0x138F,
-        0x1501_3346,
-        0x4244,
-        0x482B,
-        0x2468,
-    ];
-    rustix::fs::statfs(path).is_ok_and(|s| LOCAL.contains(&(s.f_type as u32)))
-}
-
-/// Whether `path` is on a file system that only this machine mounts.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn is_local(path: &Path) -> bool {
-    rustix::fs::statfs(path).is_ok_and(|s| s.f_flags as u64 & libc::MNT_LOCAL as u64 != 0)
 }
 
 /// Gives `file` its permissions, and the first mark if it is to stay `marked`.

@@ -13,8 +13,8 @@ mod process;
 mod processes;
 pub mod signal;
 
-pub(crate) use child::let_children_inherit;
 pub use child::{EDITOR, posix_shell, shell, spawn, spawn_for_us, wait_for};
+pub(crate) use child::{let_children_inherit, read_output};
 pub(crate) use identity::{fstat, is_local, set_mark, set_mode, stat, volume};
 pub(crate) use metadata::{is_stamped, keep_metadata, stamp, unstamp};
 pub(crate) use process::{boot, host_name, is_ancestor, is_running, presence, program_of, this_host};
@@ -29,7 +29,7 @@ use std::os::windows::ffi::OsStrExt;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::{AsHandle, AsRawHandle};
 use std::path::{Component, Path, PathBuf, Prefix};
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant, SystemTime};
 
 use windows_sys::Win32::Foundation as err;
@@ -399,37 +399,6 @@ pub fn stdin_is_terminal() -> bool {
 /// and big reads go past its buffer.
 pub(crate) fn raw_stdin() -> impl io::Read {
     io::stdin().lock()
-}
-
-/// Hands `sink` what `child` writes to its piped standard output, until the
-/// pipe is closed and the child has ended. When `sink` fails the child is ended.
-///
-/// Unlike on Unix, something that the child left running with its output is
-/// waited for: there is no waiting for a pipe and a process at once.
-pub(crate) fn read_output(
-    child: &mut Child,
-    mut sink: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<ExitStatus> {
-    let Some(mut output) = child.stdout.take() else { return child.wait() };
-    let mut buffer = vec![0; 64 << 10];
-    let pumped = loop {
-        match io::Read::read(&mut output, &mut buffer) {
-            Ok(0) => break Ok(()),
-            Ok(n) => {
-                if let Err(e) = sink(&buffer[..n]) {
-                    break Err(e);
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => break Err(e),
-        }
-    };
-    drop(output);
-    if pumped.is_err() {
-        let _ = child.kill();
-    }
-    let status = child.wait();
-    pumped.and(status)
 }
 
 /// A process's exit code; 130, as if by SIGINT, if Ctrl-C ended it.

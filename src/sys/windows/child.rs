@@ -24,6 +24,37 @@ pub(crate) fn let_children_inherit(file: &File) -> io::Result<()> {
     check(unsafe { SetHandleInformation(file.as_raw_handle(), HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) })
 }
 
+/// Hands `sink` what `child` writes to its piped standard output, until the
+/// pipe is closed and the child has ended. When `sink` fails the child is ended.
+///
+/// Unlike on Unix, something that the child left running with its output is
+/// waited for: there is no waiting for a pipe and a process at once.
+pub(crate) fn read_output(
+    child: &mut Child,
+    mut sink: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<ExitStatus> {
+    let Some(mut output) = child.stdout.take() else { return child.wait() };
+    let mut buffer = vec![0; 64 << 10];
+    let pumped = loop {
+        match io::Read::read(&mut output, &mut buffer) {
+            Ok(0) => break Ok(()),
+            Ok(n) => {
+                if let Err(e) = sink(&buffer[..n]) {
+                    break Err(e);
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => break Err(e),
+        }
+    };
+    drop(output);
+    if pumped.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait();
+    pumped.and(status)
+}
+
 /// A command that has the command interpreter run `text`.
 pub fn shell(text: &OsStr) -> Command {
     let shell = std::env::var_os("COMSPEC").filter(|s| !s.is_empty());
